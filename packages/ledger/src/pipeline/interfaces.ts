@@ -1,0 +1,203 @@
+/** The joints of one ledger: transaction forms, contract engines, storage. */
+import type { AppInfo, DecidedBlock, ExecutionResult } from "@hanse/ordering";
+import type { Block, Bytes, Hash, LedgerParams, PublicKey, StateProof } from "@hanse/protocol";
+import type {
+  ColumnValue,
+  CommittedState,
+  KvRef,
+  RowKey,
+  RowRef,
+  StateChange,
+  StateOverlay,
+  StateView,
+} from "@hanse/state";
+
+/** A signature that must hold before a transaction may enter a block. */
+export interface SignatureClaim {
+  readonly key: PublicKey;
+  readonly message: Bytes;
+  readonly signature: Bytes;
+}
+
+/** A transaction as its form's codec reads it: everything admission needs, no state. */
+export interface DecodedTransaction {
+  readonly id: Hash;
+  /** Form byte. */
+  readonly form: number;
+  readonly bytes: Bytes;
+  readonly ledgerId: Hash;
+  /** Account id of the sender (hash of its public key). */
+  readonly sender: Hash;
+  readonly senderKey: PublicKey;
+  readonly claims: readonly SignatureClaim[];
+  /** Milliseconds since 1970. */
+  readonly validUntil: number;
+  /** Which contract engine runs it. */
+  readonly engine: string;
+  readonly payload: Bytes;
+}
+
+/** One per transaction form; stateless. */
+export interface TransactionCodec {
+  readonly form: number;
+  /** @throws HanseError with kind `malformed`. */
+  decode(bytes: Bytes): DecodedTransaction;
+}
+
+/** Who stands behind a transaction: an account of the registry (packages/identity). */
+export interface Sender {
+  /** 32 bytes. */
+  readonly accountId: Hash;
+  /** The account's signed 64-bit number, `$key_id` in Needle. */
+  readonly keyId: bigint;
+  readonly name: string;
+  readonly org: string;
+  readonly roles: readonly string[];
+}
+
+/** The block a transaction runs in. Time and randomness come from here alone. */
+export interface BlockContext {
+  readonly ledgerId: Hash;
+  readonly height: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly parentHash: Hash;
+  readonly proposer: string;
+  readonly params: LedgerParams;
+}
+
+export interface TransactionContext {
+  readonly block: BlockContext;
+  readonly transaction: DecodedTransaction;
+  /** Place in the block. */
+  readonly index: number;
+  readonly sender: Sender;
+  readonly state: StateOverlay;
+}
+
+export interface LedgerEvent {
+  /** Dotted name, e.g. `deeds.served`. */
+  readonly name: string;
+  /** Canonical JSON text. */
+  readonly data: string;
+}
+
+/** What a transaction did; hashed into the results root. */
+export interface Outcome {
+  /** `ok`, or a stable code such as `CONTRACT_ERROR`. */
+  readonly code: string;
+  /** Result as text; empty when it failed. */
+  readonly result: string;
+  /** For a failure: sentence for a person, with contract, line and column where known. */
+  readonly error: string;
+  readonly fuelUsed: bigint;
+  readonly events: readonly LedgerEvent[];
+}
+
+/** Executes one kind of transaction. Pure: state, time and randomness come from the context. */
+export interface ContractEngine {
+  readonly kind: string;
+  /**
+   * Stateful check at admission; never changes state.
+   * @throws HanseError with a stable code when the transaction cannot succeed as it is.
+   */
+  check(transaction: DecodedTransaction, sender: Sender, state: StateView): void;
+  /**
+   * Runs it. A contract failure is an Outcome with another code than `ok`, never an exception; the
+   * pipeline undoes its changes. Exceptions mean a bug and stop the node.
+   */
+  apply(context: TransactionContext): Outcome;
+  /** Rows the transaction will surely read, to be loaded for a whole block at once. */
+  touches?(transaction: DecodedTransaction): readonly RowRef[];
+  /** A foreign view of an executed block; its hash is part of the results root. */
+  view?(block: ExecutedBlock): Bytes;
+  /** Read-only call at the committed state: a function or contract by name, JSON in and out. */
+  query?(
+    name: string,
+    input: unknown,
+    caller: Sender | undefined,
+    state: StateView,
+    block: BlockContext,
+  ): unknown;
+}
+
+export interface ExecutedBlock {
+  readonly block: Block;
+  readonly hash: Hash;
+  readonly transactions: readonly DecodedTransaction[];
+  readonly outcomes: readonly Outcome[];
+}
+
+/** Everything one block changes, as storage writes it in one database transaction. */
+export interface BlockCommit {
+  readonly decided: DecidedBlock;
+  readonly executed: ExecutedBlock;
+  readonly result: ExecutionResult;
+  readonly changes: readonly StateChange[];
+}
+
+/** A final block as storage keeps it. */
+export interface StoredBlock {
+  readonly height: number;
+  readonly hash: Hash;
+  readonly bytes: Bytes;
+  /** Encoded finality certificate. */
+  readonly certificate: Bytes;
+}
+
+export interface StoredTransaction {
+  readonly id: Hash;
+  readonly height: number;
+  readonly index: number;
+  readonly outcome: Outcome;
+}
+
+/** One recorded change of a row: who, which transaction, before and after. */
+export interface HistoryEntry {
+  readonly height: number;
+  readonly index: number;
+  readonly transactionId: Hash;
+  readonly sender: Hash;
+  readonly before: readonly ColumnValue[] | undefined;
+  readonly after: readonly ColumnValue[] | undefined;
+}
+
+/** Reads of what is durable, for doors, peers that catch up, and auditors. */
+export interface LedgerReads {
+  block(height: number): Promise<StoredBlock | undefined>;
+  /** Blocks from..to inclusive, as many as fit into bytesMax (at least one when there is one). */
+  blocks(from: number, to: number, bytesMax: number): Promise<readonly StoredBlock[]>;
+  /** Outcomes of a block in order. */
+  outcomes(height: number): Promise<readonly Outcome[]>;
+  transaction(id: Hash): Promise<StoredTransaction | undefined>;
+  history(
+    table: string,
+    key: RowKey,
+    page: { readonly limit: number; readonly beforeHeight?: number },
+  ): Promise<readonly HistoryEntry[]>;
+  /** Proofs of membership or absence against the root after `height`, the newest applied height. */
+  proveState(
+    refs: readonly (RowRef | KvRef)[],
+  ): Promise<{
+    readonly height: number;
+    readonly root: Hash;
+    readonly proofs: readonly StateProof[];
+  }>;
+}
+
+/** What the ledger asks of a database; packages/storage implements it over PostgreSQL. */
+export interface LedgerStore extends LedgerReads {
+  readonly state: CommittedState;
+  info(): Promise<AppInfo>;
+  /**
+   * Folds changes into the authenticated tree in memory and makes them visible in `state` at once;
+   * returns the new root. Nothing durable.
+   */
+  apply(height: number, changes: readonly StateChange[]): Promise<Hash>;
+  /** Durable, atomic; heights in order; resolves when the database has it. */
+  commit(commit: BlockCommit): Promise<void>;
+  /** Ids committed whose validUntil is at or after the time given, for duplicate checks at start. */
+  recentTransactionIds(
+    since: number,
+  ): Promise<readonly { readonly id: Hash; readonly validUntil: number }[]>;
+}

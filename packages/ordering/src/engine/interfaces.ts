@@ -1,0 +1,171 @@
+/**
+ * The joint between what orders blocks and what gives them meaning. The shape follows ABCI 2.0,
+ * so that an external engine's adapter is a translation and not a second application.
+ */
+import type {
+  Block,
+  BlockHeader,
+  Bytes,
+  Certificate,
+  Hash,
+  PublicKey,
+  QuorumRule,
+  ValidatorId,
+  ValidatorSet,
+  VoteKind,
+} from "@hanse/protocol";
+
+export type Height = number;
+/** Attempt inside one height (Raft term, Tendermint round). */
+export type View = number;
+
+export interface ValidatorUpdate {
+  readonly id: ValidatorId;
+  readonly org: string;
+  readonly key: PublicKey;
+  /** 0 = leaves. */
+  readonly vote: number;
+  readonly propose: number;
+}
+
+/** A certificate of kind `finalize` over the header's hash. */
+export interface FinalityProof {
+  readonly kind: "qc";
+  readonly header: BlockHeader;
+  readonly certificate: Certificate;
+}
+
+export interface BuildRequest {
+  readonly height: Height;
+  readonly view: View;
+  readonly parent: { readonly height: Height; readonly hash: Hash; readonly time: number };
+  readonly lastCert: Bytes;
+  readonly evidence: readonly Bytes[];
+  readonly proposer: ValidatorId;
+  readonly set: ValidatorSet;
+  readonly nextSet: ValidatorSet;
+  readonly engineEpoch: number;
+  readonly lastSetChangeHeight: Height;
+  readonly policyExtra: Bytes;
+  /** Local clock, milliseconds since 1970. */
+  readonly now: number;
+}
+
+export interface DecidedBlock {
+  readonly block: Block;
+  readonly hash: Hash;
+  readonly proof: FinalityProof;
+}
+
+export interface ExecutionResult {
+  readonly height: Height;
+  readonly stateRoot: Hash;
+  readonly resultsRoot: Hash;
+  readonly paramsHash: Hash;
+  /** Effective at height + 2. */
+  readonly validatorUpdates: readonly ValidatorUpdate[];
+  /** Whether the block changed state, so that its root wants a proof block on an idle ledger. */
+  readonly changed: boolean;
+}
+
+export interface AppInfo {
+  readonly height: Height;
+  /** ZERO_HASH before genesis is loaded. */
+  readonly stateRoot: Hash;
+  readonly resultsRoot: Hash;
+  readonly blockHash: Hash;
+}
+
+/** The platform, as an ordering engine sees it. */
+export interface LedgerApp {
+  /** Last durably committed height. */
+  info(): Promise<AppInfo>;
+  /** May differ from node to node. */
+  buildBlock(request: BuildRequest): Promise<Block>;
+  /**
+   * Deterministic given the state after height-1: header roots equal our own, limits, no
+   * duplicates, every signature holds. Link, proposer, sets, certificate are the engine's to check.
+   */
+  validateBlock(block: Block, hash: Hash): Promise<{ ok: true } | { ok: false; reason: string }>;
+  /** Deterministic; nothing durable yet. Called once per height, in order. */
+  finalizeBlock(decided: DecidedBlock): Promise<ExecutionResult>;
+  /**
+   * One atomic durable write with block, proof, rows and height. May lag behind by a bounded
+   * number of heights; resolves when durable. The engine keeps final blocks until then.
+   */
+  commit(height: Height): Promise<void>;
+  /** Whether transactions wait, so that idle ledgers stay silent. */
+  hasWork(): boolean;
+}
+
+export interface OrderingStatus {
+  readonly height: Height;
+  readonly view: View;
+  readonly role: "leader" | "follower" | "observer";
+  readonly syncing: boolean;
+  readonly quarantined: string | undefined;
+  /** Milliseconds since 1970 since when work waits and nothing became final. */
+  readonly stalledSince: number | undefined;
+  readonly peers: readonly {
+    readonly id: ValidatorId;
+    readonly connected: boolean;
+    readonly height: Height;
+  }[];
+}
+
+/** One engine per ledger; `builtin` is Simplex-H. */
+export interface OrderingEngine {
+  readonly kind: "builtin" | "cometbft" | "etcd";
+  start(): Promise<void>;
+  stop(how: "drain" | "now"): Promise<void>;
+  status(): OrderingStatus;
+  /** The mempool has work. */
+  wake(): void;
+}
+
+/** Refuses, durably, to sign anything that contradicts what it signed before. */
+export interface ConsensusSigner {
+  readonly id: ValidatorId;
+  readonly publicKey: PublicKey;
+  sign(at: { kind: VoteKind | "propose"; height: Height; view: View }, message: Bytes): Bytes;
+}
+
+/** Pure rule on who validates and proposes. */
+export interface ValidatorPolicy {
+  readonly kind: "fixed" | "dpoa" | "posr";
+  leader(set: ValidatorSet, height: Height, view: View): ValidatorId;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  setTimer(ms: number, fire: () => void): { cancel(): void };
+}
+
+/** Priority classes, most urgent first: each peer link sends a higher class before a lower one. */
+export type Channel = "consensus" | "sync" | "transactions";
+
+/** Authenticated links to known peers; may drop anything on reconnect; order is kept per channel. */
+export interface Transport {
+  readonly self: ValidatorId;
+  send(to: ValidatorId, channel: Channel, message: Bytes): void;
+  broadcast(channel: Channel, message: Bytes): void;
+  onMessage(handler: (from: ValidatorId, channel: Channel, message: Bytes) => void): void;
+  onPeer(handler: (peer: ValidatorId, up: boolean) => void): void;
+  peers(): readonly ValidatorId[];
+}
+
+/** A folder of append-only files with checksums; the simulator's loses what was not synced. */
+export interface Disk {
+  readonly exists: (name: string) => boolean;
+  read(name: string): Bytes | undefined;
+  append(name: string, bytes: Bytes): void;
+  /** Replaces a whole small file. */
+  write(name: string, bytes: Bytes): void;
+  remove(name: string): void;
+  list(): readonly string[];
+  /** Resolves when everything appended or written before is durable; rejects once, for good. */
+  sync(): Promise<void>;
+}
+
+export type { QuorumRule };

@@ -1,0 +1,60 @@
+/** Limits that all nodes of a ledger agree on; in genesis, changed by governance only. */
+import { type CborValue, encodeCbor } from "../encoding/cbor.ts";
+import { asMap, asUint } from "../encoding/fields.ts";
+import { HanseError } from "../errors/hanse-error.ts";
+import { DOMAINS, type Hash, hashWithDomain } from "../hash/domain.ts";
+
+export interface LedgerParams {
+  readonly blockBytesMax: number;
+  readonly blockTransactionsMax: number;
+  readonly transactionBytesMax: number;
+  /** Furthest a transaction's validUntil may lie ahead of block time, milliseconds. */
+  readonly validityWindowMs: number;
+  /** Least pause between the times of two blocks, milliseconds. */
+  readonly blockIntervalMsMin: number;
+  /** Fuel units one transaction may burn. */
+  readonly fuelPerTransactionMax: number;
+  readonly fuelPerBlockMax: number;
+  /** Bytes the values of one running contract may hold. */
+  readonly contractMemoryBytesMax: number;
+}
+
+export const DEFAULT_LEDGER_PARAMS: LedgerParams = {
+  blockBytesMax: 4 * 1024 * 1024,
+  blockTransactionsMax: 5_000,
+  transactionBytesMax: 1024 * 1024,
+  validityWindowMs: 86_400_000,
+  blockIntervalMsMin: 20,
+  fuelPerTransactionMax: 20_000_000,
+  fuelPerBlockMax: 2_000_000_000,
+  contractMemoryBytesMax: 128 * 1024 * 1024,
+};
+
+const NAMES = Object.keys(DEFAULT_LEDGER_PARAMS) as (keyof LedgerParams)[];
+
+export function ledgerParamsToCbor(params: LedgerParams): CborValue {
+  return new Map(NAMES.map((name) => [name, params[name]]));
+}
+
+/** @throws HanseError naming the field that is missing, unknown or out of bounds. */
+export function ledgerParamsFromCbor(value: CborValue | undefined, field: string): LedgerParams {
+  const map = asMap(value, field);
+  for (const name of map.keys()) {
+    if (!NAMES.includes(name as keyof LedgerParams)) {
+      throw new HanseError("PARAMS_UNKNOWN", "malformed", `${field}.${name}: no such parameter`);
+    }
+  }
+  const params: Partial<Record<keyof LedgerParams, number>> = {};
+  for (const name of NAMES) {
+    const number = asUint(map.get(name), `${field}.${name}`);
+    if (number === 0 && name !== "blockIntervalMsMin") {
+      throw new HanseError("PARAMS_RANGE", "malformed", `${field}.${name}: must be at least 1`);
+    }
+    params[name] = number;
+  }
+  return params as LedgerParams;
+}
+
+export function hashLedgerParams(params: LedgerParams): Hash {
+  return hashWithDomain(DOMAINS.parameters, encodeCbor(ledgerParamsToCbor(params)));
+}

@@ -1,0 +1,1 @@
+export * from "./view/state-view.ts";
