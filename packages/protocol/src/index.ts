@@ -11,4 +11,5 @@ export * from "./hash/domain.ts";
 export * from "./keys/algorithms.ts";
 export * from "./merkle/state-proof.ts";
 export * from "./merkle/transaction-tree.ts";
+export * from "./outcome/outcome.ts";
 export * from "./transaction/native.ts";

@@ -1,6 +1,14 @@
 /** The joints of one ledger: transaction forms, contract engines, storage. */
 import type { AppInfo, DecidedBlock, ExecutionResult } from "@hanse/ordering";
-import type { Block, Bytes, Hash, LedgerParams, PublicKey, StateProof } from "@hanse/protocol";
+import type {
+  Block,
+  Bytes,
+  Hash,
+  LedgerParams,
+  Outcome,
+  PublicKey,
+  StateProof,
+} from "@hanse/protocol";
 import type {
   ColumnValue,
   CommittedState,
@@ -11,6 +19,8 @@ import type {
   StateOverlay,
   StateView,
 } from "@hanse/state";
+
+export type { LedgerEvent, Outcome } from "@hanse/protocol";
 
 /** A signature that must hold before a transaction may enter a block. */
 export interface SignatureClaim {
@@ -73,25 +83,6 @@ export interface TransactionContext {
   readonly index: number;
   readonly sender: Sender;
   readonly state: StateOverlay;
-}
-
-export interface LedgerEvent {
-  /** Dotted name, e.g. `deeds.served`. */
-  readonly name: string;
-  /** Canonical JSON text. */
-  readonly data: string;
-}
-
-/** What a transaction did; hashed into the results root. */
-export interface Outcome {
-  /** `ok`, or a stable code such as `CONTRACT_ERROR`. */
-  readonly code: string;
-  /** Result as text; empty when it failed. */
-  readonly result: string;
-  /** For a failure: sentence for a person, with contract, line and column where known. */
-  readonly error: string;
-  readonly fuelUsed: bigint;
-  readonly events: readonly LedgerEvent[];
 }
 
 /** Executes one kind of transaction. Pure: state, time and randomness come from the context. */
@@ -176,9 +167,7 @@ export interface LedgerReads {
     page: { readonly limit: number; readonly beforeHeight?: number },
   ): Promise<readonly HistoryEntry[]>;
   /** Proofs of membership or absence against the root after `height`, the newest applied height. */
-  proveState(
-    refs: readonly (RowRef | KvRef)[],
-  ): Promise<{
+  proveState(refs: readonly (RowRef | KvRef)[]): Promise<{
     readonly height: number;
     readonly root: Hash;
     readonly proofs: readonly StateProof[];
