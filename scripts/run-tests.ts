@@ -1,0 +1,136 @@
+/**
+ * Runs every test in stages, one after the other: the cheap ones first, those that start real
+ * processes alone. Usage: npm test -- [--stage NAME[,NAME]] [part of a path …]
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
+
+interface Stage {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly concurrency: number;
+  /** Longest a single file may take, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+const stages: readonly Stage[] = [
+  {
+    name: "unit",
+    files: ["test/tidy/*.test.ts", "packages/*/src/**/*.test.ts", "examples/**/*.test.ts"],
+    concurrency: 2,
+    timeoutMs: 600_000,
+  },
+  {
+    name: "simulation",
+    files: ["test/simulation/**/*.test.ts"],
+    concurrency: 1,
+    timeoutMs: 900_000,
+  },
+  {
+    name: "e2e",
+    files: ["test/e2e/**/*.test.ts", "test/conformance/**/*.test.ts"],
+    concurrency: 1,
+    timeoutMs: 900_000,
+  },
+];
+
+const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** Debian's Chromium for the browser tests; what cannot be had is skipped by name later. */
+function provideChromium(): void {
+  if (process.env.CHROMIUM_BIN !== undefined || CHROMIUM_PATHS.some((file) => existsSync(file)))
+    return;
+  if (process.platform !== "linux" || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
+    console.log(
+      "chromium: not installed and apt-get not usable here; browser tests will be skipped",
+    );
+    return;
+  }
+  console.log("chromium: installing by apt-get for the browser tests…");
+  const options = {
+    stdio: ["ignore", "ignore", "inherit"] as ("ignore" | "inherit")[],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  };
+  spawnSync("apt-get", ["update", "-qq"], options);
+  const done = spawnSync(
+    "apt-get",
+    ["install", "-y", "-qq", "--no-install-recommends", "chromium"],
+    options,
+  );
+  if (done.status !== 0) console.log("chromium: apt-get failed; browser tests will be skipped");
+}
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: string[];
+  failures: string[];
+}
+
+async function runStage(stage: Stage, filters: readonly string[], totals: Totals): Promise<void> {
+  const files = stage.files
+    .flatMap((pattern) => globSync(pattern))
+    .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
+    .sort();
+  if (files.length === 0) return;
+  console.log(`\n── ${stage.name}: ${files.length} files ──`);
+  const started = performance.now();
+  const stream = run({
+    files: files.map((file) => path.resolve(file)),
+    concurrency: stage.concurrency,
+    timeout: stage.timeoutMs,
+  });
+  stream.on("test:pass", (event) => {
+    // Suites and files are containers; count what was really executed.
+    if (event.details.type === "suite") return;
+    if (event.skip !== undefined && event.skip !== false) {
+      totals.skipped.push(
+        `${event.name}${typeof event.skip === "string" ? ` (${event.skip})` : ""}`,
+      );
+    } else totals.passed += 1;
+  });
+  stream.on("test:fail", (event) => {
+    if (event.details.type === "suite") return;
+    totals.failed += 1;
+    totals.failures.push(
+      `${event.name}${event.file === undefined ? "" : ` — ${path.relative(process.cwd(), event.file)}`}`,
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    stream
+      .compose(new spec())
+      .on("end", resolve)
+      .on("error", reject)
+      .pipe(process.stdout, { end: false });
+  });
+  console.log(`── ${stage.name}: ${((performance.now() - started) / 1000).toFixed(0)} s ──`);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { stage: { type: "string" } },
+});
+const names = stages.map((stage) => stage.name);
+const wanted = values.stage?.split(",") ?? names;
+for (const name of wanted) {
+  if (!names.includes(name)) {
+    console.error(`--stage: no stage "${name}"; known: ${names.join(", ")}`);
+    process.exit(2);
+  }
+}
+provideChromium();
+const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
+const startedAt = performance.now();
+for (const stage of stages)
+  if (wanted.includes(stage.name)) await runStage(stage, positionals, totals);
+
+console.log(`\nall stages: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+for (const name of totals.skipped) console.log(`skipped: ${name}`);
+for (const name of totals.failures) console.log(`failed: ${name}`);
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped.length} skipped`);
+process.exit(totals.failed === 0 && totals.passed > 0 ? 0 : 1);
