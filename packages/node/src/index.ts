@@ -1,1 +1,3 @@
-export {};
+export * from "./config/load-config.ts";
+export * from "./config/schema.ts";
+export type { PeerAddress, Setting } from "./config/setting.ts";
