@@ -3,6 +3,7 @@ import type { AppInfo, DecidedBlock, ExecutionResult } from "@hanse/ordering";
 import type {
   Block,
   Bytes,
+  ForeignViewHash,
   Hash,
   LedgerParams,
   Outcome,
@@ -125,6 +126,23 @@ export interface BlockCommit {
   readonly executed: ExecutedBlock;
   readonly result: ExecutionResult;
   readonly changes: readonly StateChange[];
+  /** Foreign views of the block, in the order of the ledger's engines; their hashes are under the results root. */
+  readonly views: readonly ForeignView[];
+}
+
+/** What a contract engine's `view` made of a block; hash = SHA-256 of the bytes. */
+export interface ForeignView extends ForeignViewHash {
+  readonly bytes: Bytes;
+}
+
+/** Block 0: the state that the genesis document seeds, before any block. */
+export interface GenesisCommit {
+  readonly ledgerId: Hash;
+  /** The encoded genesis document. */
+  readonly genesis: Bytes;
+  /** State root after the seed: `prevStateRoot` of the header at height 1. */
+  readonly stateRoot: Hash;
+  readonly changes: readonly StateChange[];
 }
 
 /** A final block as storage keeps it. */
@@ -161,6 +179,8 @@ export interface LedgerReads {
   /** Outcomes of a block in order. */
   outcomes(height: number): Promise<readonly Outcome[]>;
   transaction(id: Hash): Promise<StoredTransaction | undefined>;
+  /** Hashes of the foreign views of a block; a store of a ledger without such engines leaves it out. */
+  views?(height: number): Promise<readonly ForeignViewHash[]>;
   history(
     table: string,
     key: RowKey,
@@ -185,8 +205,20 @@ export interface LedgerStore extends LedgerReads {
   apply(height: number, changes: readonly StateChange[]): Promise<Hash>;
   /** Durable, atomic; heights in order; resolves when the database has it. */
   commit(commit: BlockCommit): Promise<void>;
-  /** Ids committed whose validUntil is at or after the time given, for duplicate checks at start. */
+  /**
+   * Durable, atomic, once per ledger: height 0 with the seeded state, whose changes went through
+   * `apply(0, …)` before. `info()` then answers height 0 with this root, and a zero results root
+   * and block hash.
+   */
+  commitGenesis(commit: GenesisCommit): Promise<void>;
+  /**
+   * Ids committed whose validUntil is at or after the time given, for duplicate checks at start:
+   * the earliest validUntil first, at most `limit` of them.
+   */
   recentTransactionIds(
     since: number,
+    limit: number,
   ): Promise<readonly { readonly id: Hash; readonly validUntil: number }[]>;
+  /** Which of these ids are committed, in one look-up; without it `transaction` is asked for each. */
+  committedOf?(ids: readonly Hash[]): Promise<readonly boolean[]>;
 }
