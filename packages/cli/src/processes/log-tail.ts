@@ -1,0 +1,86 @@
+/** Reading the end of log files, and following them. */
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+
+const TAIL_BYTES_MAX = 256 * 1024;
+
+/** The last lines of a file, at most `TAIL_BYTES_MAX` back; none when it does not exist. */
+export function readLastLines(file: string, count: number): string[] {
+  if (!existsSync(file)) return [];
+  const fd = openSync(file, "r");
+  try {
+    const size = fstatSync(fd).size;
+    const length = Math.min(size, TAIL_BYTES_MAX);
+    const buffer = Buffer.alloc(length);
+    readSync(fd, buffer, 0, length, size - length);
+    const lines = buffer.toString("utf8").split("\n");
+    if (length < size) lines.shift();
+    if (lines.at(-1) === "") lines.pop();
+    return count === 0 ? [] : lines.slice(-count);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Calls `onLine` for each line appended from now on, until the signal aborts; polls each 200 ms. */
+export async function followLines(
+  file: string,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let at = existsSync(file) ? statSync(file).size : 0;
+  let rest = "";
+  while (!signal.aborted) {
+    const size = existsSync(file) ? statSync(file).size : 0;
+    if (size < at) at = 0; // The file was replaced or cut.
+    if (size > at) {
+      const fd = openSync(file, "r");
+      const length = Math.min(size - at, TAIL_BYTES_MAX);
+      const buffer = Buffer.alloc(length);
+      readSync(fd, buffer, 0, length, at);
+      closeSync(fd);
+      at += length;
+      const lines = (rest + buffer.toString("utf8")).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) onLine(line);
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+const LEVELS: Readonly<Record<number, string>> = {
+  10: "trace",
+  20: "debug",
+  30: "info",
+  40: "warn",
+  50: "error",
+  60: "fatal",
+};
+
+/** A node's JSON log line as a sentence; anything else is returned as it is. */
+export function humanizeLogLine(line: string): string {
+  if (!line.startsWith("{")) return line;
+  let entry: Record<string, unknown>;
+  try {
+    entry = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return line;
+  }
+  const {
+    level,
+    time,
+    msg,
+    pid: _pid,
+    hostname: _hostname,
+    name: _name,
+    node: _node,
+    ...rest
+  } = entry;
+  const clock =
+    typeof time === "number" ? new Date(time).toISOString().slice(11, 23) : String(time);
+  const facts = Object.entries(rest)
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+  const label = typeof level === "number" ? (LEVELS[level] ?? String(level)) : String(level);
+  return `${clock} ${label.padEnd(5)} ${String(msg ?? "")}${facts === "" ? "" : `  ${facts}`}`;
+}
