@@ -9,6 +9,17 @@ export * from "./errors/hanse-error.ts";
 export * from "./genesis/parameters.ts";
 export * from "./hash/domain.ts";
 export * from "./keys/algorithms.ts";
+export * from "./keys/key-text.ts";
+export {
+  createKeyPair,
+  KEY_BACKENDS,
+  type KeyBackendInfo,
+  type KeyPair,
+  readyKeyBackends,
+  SECRET_KEY_BYTES,
+  signMessage,
+  verifySignature,
+} from "./keys/signatures.ts";
 export * from "./merkle/state-proof.ts";
 export * from "./merkle/transaction-tree.ts";
 export * from "./outcome/outcome.ts";
