@@ -1,1 +1,15 @@
-export {};
+export * from "./applications/app-package.ts";
+export * from "./applications/install.ts";
+export * from "./applications/package-file.ts";
+export * from "./applications/version.ts";
+export * from "./catalog/catalog.ts";
+export * from "./catalog/catalog-version.ts";
+export * from "./genesis/seed.ts";
+export * from "./naming/account-text.ts";
+export * from "./naming/names.ts";
+export * from "./rights/permissions.ts";
+export * from "./rights/rights.ts";
+export * from "./rights/table-access.ts";
+export * from "./tables/column-types.ts";
+export * from "./tables/rows.ts";
+export * from "./tables/system-tables.ts";
