@@ -181,7 +181,7 @@ export const CONFIG_SCHEMA = {
     },
     reconnectMsMax: {
       kind: "integer",
-      default: 5000,
+      default: 2000,
       min: 50,
       max: 10 * minute,
       unit: "ms",
