@@ -1,5 +1,6 @@
 export * from "./block/block.ts";
 export * from "./block/certificate.ts";
+export * from "./block/certificate-verdict.ts";
 export * from "./block/header.ts";
 export * from "./block/validator-set.ts";
 export * from "./encoding/bytes.ts";
@@ -21,6 +22,7 @@ export {
   verifySignature,
 } from "./keys/signatures.ts";
 export * from "./merkle/state-proof.ts";
+export * from "./merkle/state-value.ts";
 export * from "./merkle/transaction-tree.ts";
 export * from "./outcome/outcome.ts";
 export * from "./transaction/native.ts";

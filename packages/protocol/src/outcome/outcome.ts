@@ -5,8 +5,7 @@
 import type { Bytes } from "../encoding/bytes.ts";
 import { decodeCbor, encodeCbor } from "../encoding/cbor.ts";
 import { asArray, asText, asUint64 } from "../encoding/fields.ts";
-import { HanseError } from "../errors/hanse-error.ts";
-import { HASH_BYTES, type Hash } from "../hash/domain.ts";
+import { DOMAINS, type Hash, hashWithDomain } from "../hash/domain.ts";
 import { hashLeaf, merkleRoot } from "../merkle/transaction-tree.ts";
 
 export interface LedgerEvent {
@@ -28,7 +27,7 @@ export interface Outcome {
   readonly events: readonly LedgerEvent[];
 }
 
-/** A contract engine's foreign view of a block; its hash stands behind the outcomes of the block. */
+/** A contract engine's foreign view of a block; its hash is part of the results root. */
 export interface ForeignViewHash {
   /** Kind of the engine, e.g. `evm`. */
   readonly engine: string;
@@ -72,26 +71,26 @@ export function hashOutcome(outcome: Outcome): Hash {
   return hashLeaf(encodeOutcome(outcome));
 }
 
-/** Leaf of a foreign view: three items, so that it is never read as an outcome. */
-export function hashForeignView(view: ForeignViewHash): Hash {
-  if (view.hash.length !== HASH_BYTES) {
-    throw new HanseError("FIELD_INVALID", "malformed", "view.hash: expected 32 bytes");
-  }
-  return hashLeaf(encodeCbor(["view", view.engine, view.hash]));
+/** Leaves of a block's results tree: its outcomes in order. */
+export function outcomeLeaves(outcomes: readonly Outcome[]): Hash[] {
+  return outcomes.map(hashOutcome);
 }
 
-/** Leaves of a block's results tree: its outcomes in order, then its foreign views in order. */
-export function outcomeLeaves(
-  outcomes: readonly Outcome[],
-  views: readonly ForeignViewHash[] = [],
-): Hash[] {
-  return [...outcomes.map(hashOutcome), ...views.map(hashForeignView)];
+/**
+ * Results root of a block from the root over its outcomes: the same, or with foreign views the hash
+ * of `[root, [[engine, hash], …]]`. The tree itself has as many leaves as the block has
+ * transactions, whatever views there are, so that its size never has to be told in a proof.
+ */
+export function resultsRoot(outcomesRoot: Hash, views: readonly ForeignViewHash[] = []): Hash {
+  if (views.length === 0) return outcomesRoot;
+  const list = views.map((view) => [view.engine, view.hash]);
+  return hashWithDomain(DOMAINS.results, encodeCbor([outcomesRoot, list]));
 }
 
-/** Results root of a block (RFC 9162 tree over `outcomeLeaves`). */
+/** Results root of a block: RFC 9162 tree over its outcomes, joined with its foreign views. */
 export function outcomeRoot(
   outcomes: readonly Outcome[],
   views: readonly ForeignViewHash[] = [],
 ): Hash {
-  return merkleRoot(outcomeLeaves(outcomes, views));
+  return resultsRoot(merkleRoot(outcomeLeaves(outcomes)), views);
 }
