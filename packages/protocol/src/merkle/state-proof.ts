@@ -6,7 +6,7 @@
  * bits of keyHash choose the way down, most significant bit of the first byte first, 0 = left.
  */
 import { type Bytes, equalBytes } from "../encoding/bytes.ts";
-import { type CborValue, encodeCbor } from "../encoding/cbor.ts";
+import { encodeCbor } from "../encoding/cbor.ts";
 import {
   DOMAINS,
   HASH_BYTES,
@@ -20,23 +20,25 @@ import {
 export type StateKey =
   | { readonly kind: "row"; readonly table: string; readonly key: bigint | string | Bytes }
   | { readonly kind: "kv"; readonly namespace: string; readonly key: Bytes }
-  | { readonly kind: "schema"; readonly table: string };
+  | { readonly kind: "schema"; readonly table: string }
+  /** The next integer key of a table. */
+  | { readonly kind: "sequence"; readonly table: string };
 
-/** `["row", table, key]`, `["kv", namespace, key]` or `["schema", table]`. */
-export function stateKeyToCbor(key: StateKey): CborValue {
+/** `["row", table, key]`, `["kv", namespace, key]`, `["schema", table]` or `["sequence", table]`. */
+export function encodeStateKey(key: StateKey): Bytes {
   switch (key.kind) {
     case "row":
-      return ["row", key.table, key.key];
+      return encodeCbor(["row", key.table, key.key]);
     case "kv":
-      return ["kv", key.namespace, key.key];
-    case "schema":
-      return ["schema", key.table];
+      return encodeCbor(["kv", key.namespace, key.key]);
+    default:
+      return encodeCbor([key.kind, key.table]);
   }
 }
 
 /** Where in the tree the leaf of a key stands. */
 export function stateKeyHash(key: StateKey): Hash {
-  return hashWithDomain(DOMAINS.stateKey, encodeCbor(stateKeyToCbor(key)));
+  return hashWithDomain(DOMAINS.stateKey, encodeStateKey(key));
 }
 
 /** Hash of a leaf's value as `encodeRowValue`, `encodeKvValue` or `encodeSchemaValue` wrote it. */

@@ -4,28 +4,22 @@
  */
 import { type Bytes, compareText } from "../encoding/bytes.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../encoding/cbor.ts";
-import { asArray, asBytes, asText, asUint } from "../encoding/fields.ts";
+import { asArray, asBytes, asText, asUint, asUint64 } from "../encoding/fields.ts";
 import { HanseError } from "../errors/hanse-error.ts";
 
-/** Numbers of the column types in a row's leaf; a number is never reused. */
-export const COLUMN_TYPE_NUMBERS = {
-  /** Signed 64-bit: bigint. */
-  int: 1,
-  /** Well-formed Unicode without U+0000: string. */
-  text: 2,
-  bytes: 3,
-  bool: 4,
-  /** Canonical decimal text: string. */
-  money: 5,
-  /** Canonical JSON text: string. */
-  json: 6,
-  /** Milliseconds since 1970: bigint. */
-  time: 7,
-  /** IEEE double: number; its 8 bytes stand in the leaf. */
-  float: 8,
-} as const;
+/** Types of columns; the schema's leaf names them (spec/state.md). */
+export const STATE_COLUMN_TYPES = [
+  "int", // signed 64-bit: bigint
+  "text", // well-formed Unicode without U+0000: string
+  "bytes",
+  "bool",
+  "money", // canonical decimal text: string
+  "json", // canonical JSON text: string
+  "time", // milliseconds since 1970: bigint
+  "float", // IEEE double: number
+] as const;
 
-export type StateColumnType = keyof typeof COLUMN_TYPE_NUMBERS;
+export type StateColumnType = (typeof STATE_COLUMN_TYPES)[number];
 
 export interface StateColumn {
   readonly name: string;
@@ -34,6 +28,14 @@ export interface StateColumn {
 
 export type StateColumnValue = null | bigint | string | Bytes | boolean | number;
 
+/** A row as its leaf holds it. */
+export interface StateRow {
+  /** Height of its last change. */
+  readonly height: number;
+  /** In the order of the table's columns. */
+  readonly values: readonly StateColumnValue[];
+}
+
 /** A table as its schema leaf describes it. */
 export interface StateSchema {
   readonly columns: readonly StateColumn[];
@@ -41,11 +43,16 @@ export interface StateSchema {
   readonly indexes: readonly string[];
 }
 
-export const COLUMNS_MAX = 1024;
+/** A key-value entry as its leaf holds it. */
+export interface StateEntry {
+  readonly value: Bytes;
+  /** Height and index of the transaction that wrote it. */
+  readonly version: { readonly height: number; readonly index: number };
+}
 
-const NAMES = new Map<number, StateColumnType>(
-  Object.entries(COLUMN_TYPE_NUMBERS).map(([name, number]) => [number, name as StateColumnType]),
-);
+/** Columns of a schema that are read at all. */
+export const STATE_COLUMNS_MAX = 1024;
+
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -61,32 +68,6 @@ function floatToBytes(value: number): Bytes {
   new DataView(bytes.buffer).setFloat64(0, value);
   if (Number.isNaN(value)) bytes.set([0x7f, 0xf8, 0, 0, 0, 0, 0, 0]);
   return bytes;
-}
-
-function cellToCbor(column: StateColumn, value: StateColumnValue): CborValue {
-  if (value === null) return null;
-  switch (column.type) {
-    case "int":
-    case "time":
-      if (typeof value !== "bigint" || value < INT64_MIN || value > INT64_MAX) {
-        wrong(column, "a 64-bit bigint");
-      }
-      return value;
-    case "text":
-    case "money":
-    case "json":
-      if (typeof value !== "string") wrong(column, "a string");
-      return value;
-    case "bytes":
-      if (!(value instanceof Uint8Array)) wrong(column, "bytes");
-      return value;
-    case "bool":
-      if (typeof value !== "boolean") wrong(column, "true or false");
-      return value;
-    case "float":
-      if (typeof value !== "number") wrong(column, "a number");
-      return floatToBytes(value);
-  }
 }
 
 function cellFromCbor(column: StateColumn, value: CborValue): StateColumnValue {
@@ -117,75 +98,48 @@ function cellFromCbor(column: StateColumn, value: CborValue): StateColumnValue {
 }
 
 /**
- * Value bytes of a row's leaf: `[height, types, cells]`, height = the row's last change, types = one
- * byte per column, cells in the schema's order. Nulls at the end are not written, neither their
- * types, so that adding a column changes no leaf.
- * @throws HanseError `STATE_VALUE` naming the column.
+ * Value bytes of a row's leaf: `[height, [value, …]]`. Nulls at the end are left out, so that a
+ * column added to a table changes no leaf of its rows.
+ * @throws HanseError `CBOR_*` on a value that has no encoding.
  */
-export function encodeRowValue(
-  columns: readonly StateColumn[],
-  values: readonly StateColumnValue[],
-  height: number,
-): Bytes {
-  if (values.length > columns.length) {
-    const message = `${values.length} values for ${columns.length} columns`;
-    throw new HanseError("STATE_VALUE", "malformed", message);
-  }
-  let count = values.length;
-  while (count > 0 && values[count - 1] === null) count--;
-  const types = new Uint8Array(count);
+export function encodeRowValue(row: StateRow): Bytes {
+  let count = row.values.length;
+  while (count > 0 && row.values[count - 1] === null) count--;
   const cells: CborValue[] = new Array(count);
   for (let i = 0; i < count; i++) {
-    types[i] = COLUMN_TYPE_NUMBERS[columns[i]!.type];
-    cells[i] = cellToCbor(columns[i]!, values[i]!);
+    const value = row.values[i]!;
+    cells[i] = typeof value === "number" ? floatToBytes(value) : value;
   }
-  return encodeCbor([height, types, cells]);
+  return encodeCbor([row.height, cells]);
 }
 
 /**
  * Reads a row's leaf by its table's schema; columns not written are null.
  * @throws HanseError `STATE_VALUE`, `FIELD_INVALID` or `CBOR_*` when the leaf does not fit.
  */
-export function decodeRowValue(
-  columns: readonly StateColumn[],
-  bytes: Bytes,
-): { readonly height: number; readonly values: readonly StateColumnValue[] } {
-  const [height, types, cells] = asArray(decodeCbor(bytes), "row", 3);
-  const numbers = asBytes(types, "row.types");
-  const list = asArray(cells, "row.cells", numbers.length);
-  if (numbers.length > columns.length) {
-    const message = `the row has ${numbers.length} columns, its table ${columns.length}`;
+export function decodeRowValue(columns: readonly StateColumn[], bytes: Bytes): StateRow {
+  const [height, cells] = asArray(decodeCbor(bytes), "row", 2);
+  const list = asArray(cells, "row.cells");
+  if (list.length > columns.length) {
+    const message = `the row has ${list.length} columns, its table ${columns.length}`;
     throw new HanseError("STATE_VALUE", "malformed", message);
   }
   if (list.length > 0 && list[list.length - 1] === null) {
     throw new HanseError("STATE_VALUE", "malformed", "the row ends with a null");
   }
-  const values = columns.map((column, i): StateColumnValue => {
-    if (i >= list.length) return null;
-    if (numbers[i] !== COLUMN_TYPE_NUMBERS[column.type]) {
-      wrong(column, `type ${column.type}, the row has ${NAMES.get(numbers[i]!) ?? numbers[i]}`);
-    }
-    return cellFromCbor(column, list[i]!);
-  });
+  const values = columns.map((column, i) =>
+    i < list.length ? cellFromCbor(column, list[i]!) : null,
+  );
   return { height: asUint(height, "row.height"), values };
 }
 
-/** A key-value entry's version: height and index of the transaction that wrote it. */
-export interface StateVersion {
-  readonly height: number;
-  readonly index: number;
-}
-
 /** Value bytes of a key-value leaf: `[height, index, value]`. */
-export function encodeKvValue(value: Bytes, version: StateVersion): Bytes {
+export function encodeKvValue({ value, version }: StateEntry): Bytes {
   return encodeCbor([version.height, version.index, value]);
 }
 
 /** @throws HanseError `FIELD_INVALID` or `CBOR_*`. */
-export function decodeKvValue(bytes: Bytes): {
-  readonly value: Bytes;
-  readonly version: StateVersion;
-} {
+export function decodeKvValue(bytes: Bytes): StateEntry {
   const [height, index, value] = asArray(decodeCbor(bytes), "entry", 3);
   return {
     value: asBytes(value, "entry.value"),
@@ -193,10 +147,10 @@ export function decodeKvValue(bytes: Bytes): {
   };
 }
 
-/** Value bytes of a schema leaf: `[[[name, type number], …], [indexed column, … in text order]]`. */
+/** Value bytes of a schema leaf: `[[[column, type], …], [indexed columns in text order]]`. */
 export function encodeSchemaValue(schema: StateSchema): Bytes {
   return encodeCbor([
-    schema.columns.map((column) => [column.name, COLUMN_TYPE_NUMBERS[column.type]]),
+    schema.columns.map((column) => [column.name, column.type]),
     [...schema.indexes].sort(compareText),
   ]);
 }
@@ -205,13 +159,13 @@ export function encodeSchemaValue(schema: StateSchema): Bytes {
 export function decodeSchemaValue(bytes: Bytes): StateSchema {
   const [columns, indexes] = asArray(decodeCbor(bytes), "schema", 2);
   const list = asArray(columns, "schema.columns");
-  if (list.length > COLUMNS_MAX) {
-    throw new HanseError("STATE_VALUE", "malformed", `more than ${COLUMNS_MAX} columns`);
+  if (list.length > STATE_COLUMNS_MAX) {
+    throw new HanseError("STATE_VALUE", "malformed", `more than ${STATE_COLUMNS_MAX} columns`);
   }
   return {
     columns: list.map((item, i) => {
-      const [name, number] = asArray(item, `schema.columns[${i}]`, 2);
-      const type = NAMES.get(asUint(number, `schema.columns[${i}].type`));
+      const [name, typeText] = asArray(item, `schema.columns[${i}]`, 2);
+      const type = STATE_COLUMN_TYPES.find((known) => known === typeText);
       if (type === undefined) {
         throw new HanseError("STATE_VALUE", "malformed", `schema.columns[${i}].type: unknown`);
       }
@@ -221,4 +175,17 @@ export function decodeSchemaValue(bytes: Bytes): StateSchema {
       asText(name, `schema.indexes[${i}]`),
     ),
   };
+}
+
+/** Value bytes of a table's sequence leaf: the next integer key. */
+export function encodeSequenceValue(next: bigint): Bytes {
+  if (next < 1n) {
+    throw new HanseError("STATE_VALUE", "malformed", "sequence: the next key is at least 1");
+  }
+  return encodeCbor(next);
+}
+
+/** @throws HanseError `FIELD_INVALID` or `CBOR_*`. */
+export function decodeSequenceValue(bytes: Bytes): bigint {
+  return asUint64(decodeCbor(bytes), "sequence");
 }
