@@ -27,8 +27,8 @@ export const NODES_PER_ORGANIZATION_MAX = 16;
 
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/u;
 
-/** Role of the account that may set up ecosystems, applications and accounts at first. */
-export const FOUNDER_ROLE = "founder";
+/** Holders administer the first ecosystem: install applications, register accounts. */
+export const ADMIN_ROLE = "admin";
 
 function refuse(field: string, message: string): never {
   throw new HanseError("CLI_USAGE_TEMPLATE", "malformed", `${field}: ${message}`, {
@@ -83,7 +83,7 @@ export function soloTemplate(network: string): NetworkTemplate {
         id: "solo",
         name: "Solo",
         nodes: 1,
-        people: [{ name: "solo-admin", roles: [FOUNDER_ROLE] }],
+        people: [{ name: "solo-admin", roles: [ADMIN_ROLE] }],
       },
     ],
   });
@@ -112,7 +112,7 @@ export function namedTemplate(network: string, ids: readonly string[]): NetworkT
         .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
         .join(" "),
       nodes: 1,
-      people: [{ name: `${id}-admin`, roles: i === 0 ? [FOUNDER_ROLE] : [] }],
+      people: [{ name: `${id}-admin`, roles: i === 0 ? [ADMIN_ROLE] : [] }],
     })),
   });
 }

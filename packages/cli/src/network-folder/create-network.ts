@@ -1,0 +1,176 @@
+/** Making a network's folder: keys, genesis, one folder per node, accounts. */
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { renderConfigToml } from "@hanse/node";
+import {
+  DEFAULT_LEDGER_PARAMS,
+  encodeGenesis,
+  type GenesisDocument,
+  genesisToJson,
+  HanseError,
+  type LedgerParams,
+  ledgerIdOf,
+  readyKeyBackends,
+  toHex,
+} from "@hanse/protocol";
+import { createAccountKey, saveAccountKey } from "./account-key.ts";
+import { findFreePorts } from "./free-ports.ts";
+import {
+  type NetworkFolder,
+  type NetworkManifest,
+  type NodeManifest,
+  resolveNetworkFolder,
+  saveManifest,
+} from "./network-folder.ts";
+import { createNodeKeys, type NodeKeys } from "./node-keys.ts";
+import { type NetworkTemplate, validateTemplate } from "./template.ts";
+
+export interface CreateNetworkOptions {
+  readonly dir: string;
+  readonly template: NetworkTemplate;
+  /** Ports are looked for from here up. */
+  readonly portBase?: number;
+  readonly params?: Partial<LedgerParams>;
+  /** Node settings on top of those that every node gets, e.g. another log level. */
+  readonly nodeSettings?: Parameters<typeof renderConfigToml>[0];
+  /** Time of genesis, milliseconds since 1970. */
+  readonly now: number;
+}
+
+export const GENESIS_ENGINES = ["native", "needle"];
+
+/**
+ * Creates the folder with everything in it; leaves nothing behind when it fails.
+ * @throws HanseError `CLI_FOLDER_NOT_EMPTY`, `CLI_USAGE_TEMPLATE`, `CLI_NO_PORT`
+ */
+export async function createNetworkFolder(options: CreateNetworkOptions): Promise<NetworkFolder> {
+  const template = validateTemplate(options.template);
+  const folder = path.resolve(options.dir);
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new HanseError(
+      "CLI_FOLDER_NOT_EMPTY",
+      "conflict",
+      `${folder}: is not empty, and nothing here is overwritten; choose another --dir or remove it yourself`,
+    );
+  }
+  await readyKeyBackends();
+  const existedBefore = existsSync(folder);
+  try {
+    return await fillFolder(folder, template, options);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    if (existedBefore) mkdirSync(folder, { recursive: true });
+    throw error;
+  }
+}
+
+interface PlannedNode extends NodeManifest {
+  readonly keys: NodeKeys;
+}
+
+async function planNodes(template: NetworkTemplate, portBase?: number): Promise<PlannedNode[]> {
+  const ids = template.organizations.flatMap((org) =>
+    Array.from({ length: org.nodes }, (_, i) => ({ org: org.id, name: `node-${i + 1}` })),
+  );
+  const ports = await findFreePorts(2 * ids.length, portBase);
+  return Promise.all(
+    ids.map(async ({ org, name }, i) => ({
+      id: `${org}/${name}`,
+      org,
+      folder: path.join("nodes", `${org}-${name}`),
+      // API ports first and together: they are what people type.
+      apiPort: ports[i]!,
+      networkPort: ports[ids.length + i]!,
+      keys: await createNodeKeys(`${org}/${name}`),
+    })),
+  );
+}
+
+async function fillFolder(
+  folder: string,
+  template: NetworkTemplate,
+  options: CreateNetworkOptions,
+): Promise<NetworkFolder> {
+  const nodes = await planNodes(template, options.portBase);
+  const people = template.organizations.flatMap((org) =>
+    org.people.map((person) => ({
+      ...createAccountKey(person.name),
+      org: org.id,
+      roles: person.roles,
+    })),
+  );
+  const genesis: GenesisDocument = {
+    version: 1,
+    network: template.network,
+    ledger: template.ledger,
+    time: options.now,
+    organizations: template.organizations.map(({ id, name }) => ({ id, name })),
+    nodes: nodes.map((node) => ({
+      id: node.id,
+      org: node.org,
+      key: node.keys.consensusKey,
+      tlsFingerprint: node.keys.tlsFingerprint,
+    })),
+    accounts: people.map(({ name, org, keyPair, roles }) => ({
+      name,
+      org,
+      key: keyPair.publicKey,
+      roles: [...roles],
+    })),
+    validators: {
+      quorum: "byzantine",
+      members: nodes.map((node) => ({ id: node.id, vote: 1, propose: 1 })),
+    },
+    ordering: "builtin",
+    policy: "fixed",
+    engines: GENESIS_ENGINES,
+    params: { ...DEFAULT_LEDGER_PARAMS, ...options.params },
+  };
+  const genesisJson = `${JSON.stringify(genesisToJson(genesis), undefined, 2)}\n`;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(path.join(folder, "genesis.json"), genesisJson);
+  writeFileSync(path.join(folder, "genesis.cbor"), encodeGenesis(genesis));
+  for (const account of people) {
+    saveAccountKey(path.join(folder, "accounts", `${account.name}.json`), account);
+  }
+  for (const node of nodes) writeNodeFolder(folder, node, nodes, genesisJson, options);
+  const manifest: NetworkManifest = {
+    format: "hanse-network",
+    version: 1,
+    network: template.network,
+    ledger: template.ledger,
+    ledgerId: toHex(ledgerIdOf(genesis)),
+    nodes: nodes.map(({ keys: _keys, ...node }) => node),
+  };
+  saveManifest(folder, manifest);
+  return resolveNetworkFolder(folder, manifest);
+}
+
+function writeNodeFolder(
+  folder: string,
+  node: PlannedNode,
+  all: readonly PlannedNode[],
+  genesisJson: string,
+  options: CreateNetworkOptions,
+): void {
+  const nodeFolder = path.join(folder, node.folder);
+  mkdirSync(path.join(nodeFolder, "logs"), { recursive: true });
+  node.keys.save(path.join(nodeFolder, "keys"));
+  writeFileSync(path.join(nodeFolder, "genesis.json"), genesisJson);
+  const { api, network, node: nodeSection, ...more } = options.nodeSettings ?? {};
+  const toml = renderConfigToml({
+    ...more,
+    node: { ...nodeSection, id: node.id },
+    api: { ...api, host: "127.0.0.1", port: node.apiPort },
+    network: {
+      ...network,
+      host: "127.0.0.1",
+      port: node.networkPort,
+      peers: all
+        .filter((other) => other !== node)
+        .map((other) => ({ id: other.id, address: `127.0.0.1:${other.networkPort}` })),
+    },
+  });
+  const title = `# Node ${node.id} of network ${options.template.network}. Every key: hanse config print`;
+  writeFileSync(path.join(nodeFolder, "node.toml"), `${title}\n${toml}`);
+}
