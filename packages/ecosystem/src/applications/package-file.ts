@@ -99,3 +99,13 @@ export function decodePackageFiles(bytes: Bytes): PackageFiles {
 export function packageHashOf(bytes: Bytes): Hash {
   return sha256(bytes);
 }
+
+const FOLDERS = new Set(["tables", "contracts", "pages", "menus", "snippets", "languages"]);
+const EXTENSION = /\.(json|sim|ptl)$/;
+
+/** Whether a file of an application's folder belongs into its package. */
+export function isPackagePath(path: string): boolean {
+  if (path === "hanse-app.json") return true;
+  const folder = path.slice(0, Math.max(0, path.indexOf("/")));
+  return FOLDERS.has(folder) && EXTENSION.test(path) && PATH.test(path);
+}
