@@ -29,4 +29,8 @@ export * from "./merkle/state-proof.ts";
 export * from "./merkle/state-value.ts";
 export * from "./merkle/transaction-tree.ts";
 export * from "./outcome/outcome.ts";
+export * from "./receipt/receipt.ts";
+export * from "./receipt/receipt-facts.ts";
+export * from "./receipt/receipt-trust.ts";
+export * from "./receipt/receipt-verdict.ts";
 export * from "./transaction/native.ts";

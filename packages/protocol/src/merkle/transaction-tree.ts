@@ -55,20 +55,22 @@ export function merklePath(leaves: readonly Hash[], index: number): Hash[] {
   return path;
 }
 
-/** Whether `leaf` stands at `index` of `size` entries under `root` (RFC 9162, section 2.1.3.2). */
-export function verifyMerklePath(
+/**
+ * The root that a path leads to from `leaf` at `index` of `size` entries (RFC 9162, section
+ * 2.1.3.2); undefined when the path cannot belong to that place.
+ */
+export function rootOfMerklePath(
   leaf: Hash,
   at: { readonly index: number; readonly size: number },
   path: readonly Hash[],
-  root: Hash,
-): boolean {
-  if (!Number.isSafeInteger(at.index) || !Number.isSafeInteger(at.size)) return false;
-  if (at.index < 0 || at.index >= at.size || path.length > 53) return false;
+): Hash | undefined {
+  if (!Number.isSafeInteger(at.index) || !Number.isSafeInteger(at.size)) return undefined;
+  if (at.index < 0 || at.index >= at.size || path.length > 53) return undefined;
   let index = at.index;
   let last = at.size - 1;
   let hash = leaf;
   for (const sibling of path) {
-    if (last === 0 || sibling.length !== 32) return false;
+    if (last === 0 || sibling.length !== 32) return undefined;
     if (index % 2 === 1 || index === last) {
       hash = hashNode(sibling, hash);
       while (index % 2 === 0 && index !== 0) {
@@ -81,5 +83,16 @@ export function verifyMerklePath(
     index = Math.floor(index / 2);
     last = Math.floor(last / 2);
   }
-  return last === 0 && equalBytes(hash, root);
+  return last === 0 ? hash : undefined;
+}
+
+/** Whether `leaf` stands at `index` of `size` entries under `root`. */
+export function verifyMerklePath(
+  leaf: Hash,
+  at: { readonly index: number; readonly size: number },
+  path: readonly Hash[],
+  root: Hash,
+): boolean {
+  const reached = rootOfMerklePath(leaf, at, path);
+  return reached !== undefined && equalBytes(reached, root);
 }
