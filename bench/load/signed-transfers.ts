@@ -1,0 +1,68 @@
+/** Transfers, signed before the clock starts. */
+import { encodeCall } from "@hanse/engine-needle";
+import {
+  type Bytes,
+  encodeNativeBody,
+  encodeNativeTransaction,
+  fromHex,
+  type KeyPair,
+  nativeSignedMessage,
+  nativeTransactionId,
+  signMessage,
+  toHex,
+} from "@hanse/protocol";
+
+export interface SignedTransfer {
+  readonly id: string;
+  readonly bytes: Bytes;
+}
+
+export interface TransferSource {
+  readonly ledgerId: string;
+  readonly senders: readonly KeyPair[];
+  readonly accountIds: readonly string[];
+  readonly accountIdMax: number;
+  readonly contract: string;
+  /** Milliseconds since 1970. */
+  readonly validUntil: number;
+}
+
+/** A small multiplicative generator (Lehmer, 48271 mod 2^31-1): spread, not secrecy. */
+function createSpread(seed: number): (below: number) => number {
+  let state = (seed % 2147483646) + 1;
+  return (below) => {
+    state = (state * 48271) % 2147483647;
+    return state % below;
+  };
+}
+
+/** `count` transfers, senders in turn, receivers spread over all accounts. */
+export function signTransfers(
+  source: TransferSource,
+  count: number,
+  seed: number,
+): SignedTransfer[] {
+  const spread = createSpread(seed);
+  const ledgerId = fromHex(source.ledgerId);
+  const transfers: SignedTransfer[] = new Array(count);
+  for (let i = 0; i < count; i++) {
+    const at = i % source.senders.length;
+    const sender = source.senders[at]!;
+    const from = BigInt(source.accountIds[at]!);
+    let to = BigInt(1 + spread(source.accountIdMax));
+    if (to === from) to = to === BigInt(source.accountIdMax) ? 1n : to + 1n;
+    const body = encodeNativeBody({
+      ledgerId,
+      sender: sender.publicKey,
+      nonce: (BigInt(seed) << 32n) + BigInt(i),
+      validUntil: source.validUntil,
+      engine: "needle",
+      payload: encodeCall(source.contract, { From: from, To: to, Amount: 1 }),
+    });
+    transfers[i] = {
+      id: toHex(nativeTransactionId(body)),
+      bytes: encodeNativeTransaction(body, signMessage(sender, nativeSignedMessage(body))),
+    };
+  }
+  return transfers;
+}
