@@ -1,3 +1,4 @@
+export { PAIR_HASHER } from "#pair-hasher";
 export {
   CONDITION_DEPTH_MAX,
   CONDITION_NODES_MAX,
@@ -15,6 +16,7 @@ export {
 export { createLikeMatcher } from "./conditions/like.ts";
 export { createMemoryState, type MemoryState } from "./memory/memory-state.ts";
 export { createOverlay, RANGE_LIMIT_MAX } from "./overlay/overlay.ts";
+export { StateTree, type StateTreeUpdate, TREE_LEAVES_MAX } from "./tree/state-tree.ts";
 export {
   canonicalJson,
   isCanonicalJson,
