@@ -8,19 +8,19 @@ test("code, kind, message, field, details and retry advice survive", () => {
   for (const [kind, row] of Object.entries(ERROR_KINDS)) {
     if (kind === "corrupt") continue;
     const error = new HanseError("LEDGER_X", kind as ErrorKind, "validUntil: too late; sign anew", {
-      details: { field: "validUntil", limit: 5, retryAfterMs: 2500, gone: undefined },
+      details: { field: "validUntil", limit: 5, retryAfterSeconds: 3, gone: undefined },
     });
     const problem = toProblem(error);
     assert.equal(problem.status, row.status);
     assert.equal(problem.type, "urn:hanse:error:LEDGER_X");
     assert.deepEqual(problem.details, { limit: 5 });
-    assert.equal(problem.retryAfter, row.retry ? 2.5 : undefined);
+    assert.equal(problem.retryAfter, row.retry ? 3 : undefined);
     const back = fromProblem(JSON.parse(JSON.stringify(problem)), problem.status);
     assert.equal(back.code, "LEDGER_X");
     assert.equal(back.kind, kind);
     assert.equal(back.message, error.message);
     assert.equal(back.details.field, "validUntil");
-    assert.equal(back.details.retryAfterMs, row.retry ? 2500 : undefined);
+    assert.equal(back.details.retryAfterSeconds, row.retry ? 3 : undefined);
   }
 });
 

@@ -51,16 +51,15 @@ const kindOfStatus = new Map<number, ErrorKind>(
   Object.entries(ERROR_KINDS).map(([kind, row]) => [row.status, kind as ErrorKind]),
 );
 
-function retrySeconds(details: ErrorDetails): number {
-  const { retryAfterMs } = details;
-  return typeof retryAfterMs === "number" && retryAfterMs >= 0
-    ? Math.ceil(retryAfterMs / 100) / 10
+function retrySeconds({ retryAfterSeconds }: ErrorDetails): number {
+  return typeof retryAfterSeconds === "number" && retryAfterSeconds >= 0
+    ? retryAfterSeconds
     : RETRY_SECONDS_DEFAULT;
 }
 
 /**
  * Problem document of anything thrown. What went wrong inside a node stays inside: of a `corrupt`
- * error only the code is told. `details.retryAfterMs` becomes `retryAfter`.
+ * error only the code is told. `details.retryAfterSeconds` becomes `retryAfter`.
  */
 export function toProblem(thrown: unknown): Problem {
   const error = toHanseError(thrown);
@@ -74,7 +73,7 @@ export function toProblem(thrown: unknown): Problem {
   if (error.kind === "corrupt") {
     return { ...common, detail: "The node could not do this; its log has the reason." };
   }
-  const { field, retryAfterMs: _, ...rest } = error.details;
+  const { field, retryAfterSeconds: _, ...rest } = error.details;
   const details: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) details[name] = value;
   return {
@@ -90,8 +89,7 @@ export function toProblem(thrown: unknown): Problem {
 export function fromProblem(value: unknown, status: number): HanseError {
   const problem = (typeof value === "object" && value !== null ? value : {}) as Partial<Problem>;
   const kind = kindOfStatus.get(status) ?? (status >= 500 ? "unavailable" : "rejected");
-  const retryAfterMs =
-    typeof problem.retryAfter === "number" ? problem.retryAfter * 1000 : undefined;
+  const { retryAfter } = problem;
   return new HanseError(
     typeof problem.code === "string" ? problem.code : `HTTP_${status}`,
     kind,
@@ -100,7 +98,7 @@ export function fromProblem(value: unknown, status: number): HanseError {
       details: {
         ...(typeof problem.details === "object" ? problem.details : {}),
         ...(typeof problem.field === "string" ? { field: problem.field } : {}),
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...(typeof retryAfter === "number" ? { retryAfterSeconds: retryAfter } : {}),
         status,
       },
     },
