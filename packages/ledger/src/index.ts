@@ -40,3 +40,4 @@ export {
   decodeTransactionBatch,
   encodeTransactionBatch,
 } from "./spreading/batch.ts";
+export { createMemoryLedgerStore, type MemoryLedgerStore } from "./store/memory-store.ts";
