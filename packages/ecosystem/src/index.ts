@@ -5,7 +5,6 @@ export * from "./applications/version.ts";
 export * from "./catalog/catalog.ts";
 export * from "./catalog/catalog-version.ts";
 export * from "./genesis/seed.ts";
-export * from "./naming/account-text.ts";
 export * from "./naming/names.ts";
 export * from "./rights/permissions.ts";
 export * from "./rights/rights.ts";

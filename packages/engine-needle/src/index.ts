@@ -1,1 +1,1 @@
-export {};
+export * from "./payload/call.ts";

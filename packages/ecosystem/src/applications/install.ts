@@ -15,6 +15,7 @@ import {
   insertRow,
   type NewTable,
   removeRow,
+  toJsonColumn,
   updateRow,
 } from "../tables/rows.ts";
 import type { AppPackage, AppTable, AppText } from "./app-package.ts";
@@ -164,9 +165,11 @@ function validateTexts(app: AppPackage, context: InstallContext): void {
     for (const [key, value] of Object.entries(table.permissions)) {
       if (key !== "rows") condition(`${table.file}: permissions.${key}`, value);
     }
-    const rows = (table.permissions.rows ?? []) as readonly { readonly if: string }[];
+    const rows = (table.permissions.rows ?? []) as readonly { readonly if: unknown }[];
     for (const [at, rule] of rows.entries()) {
-      condition(`${table.file}: permissions.rows[${at}].if`, rule.if);
+      for (const item of Array.isArray(rule.if) ? (rule.if as unknown[]) : [rule.if]) {
+        condition(`${table.file}: permissions.rows[${at}].if`, item);
+      }
     }
     for (const column of table.columns) {
       const rights = column.rights;
@@ -385,7 +388,7 @@ function writeTable(
     if (!schema.indexes.includes(index)) overlay.addIndex(full, index);
   }
   updateRow(overlay, "1_tables", row.values[0] as bigint, {
-    permissions: JSON.stringify(table.permissions),
+    permissions: toJsonColumn(table.permissions),
     columns: columnRightsText([...merged.values()]),
     types: columnTypesText([...merged.values()]),
     conditions: table.conditions,

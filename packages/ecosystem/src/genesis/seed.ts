@@ -1,8 +1,8 @@
 /** What a ledger with Needle holds before its first block: ecosystem 1 with its tables and rights. */
+import { ADMIN_ROLE, accountText, keyIdOf, NETWORK_ADMIN_ROLE } from "@hanse/identity";
 import { compareText, type PublicKey } from "@hanse/protocol";
 import type { StateOverlay } from "@hanse/state";
 import { INSTALL_PARAMETER } from "../applications/install.ts";
-import { accountText } from "../naming/account-text.ts";
 import { columnTypeOf } from "../tables/column-types.ts";
 import { insertRow, registerTable } from "../tables/rows.ts";
 import { SYSTEM_TABLES, type SystemRight, type SystemTable } from "../tables/system-tables.ts";
@@ -20,17 +20,13 @@ export interface EcosystemGenesis {
   }[];
 }
 
-/** Role whose holders administer ecosystem 1 until its parameters say otherwise. */
-export const ADMIN_ROLE = "admin";
-export const DEVELOPER_ROLE = "developer";
-
 const DEVELOPER = 'ContractConditions("DeveloperCondition")';
 const MAIN = 'ContractConditions("@1MainCondition")';
 
 export const MAIN_CONDITION_SOURCE = `contract MainCondition {
     conditions {
-        if !HasRole("admin") && EcosysParam("founder_account") != Str($key_id) {
-            warning "only an administrator or the founder of the ecosystem may do this"
+        if !HasRole("network-admin") && EcosysParam("founder_account") != Str($key_id) {
+            warning "only an administrator of the network or the founder of the ecosystem may do this"
         }
     }
 }
@@ -38,14 +34,14 @@ export const MAIN_CONDITION_SOURCE = `contract MainCondition {
 
 export const DEVELOPER_CONDITION_SOURCE = `contract DeveloperCondition {
     conditions {
-        if !HasRole("developer", "admin") && EcosysParam("founder_account") != Str($key_id) {
-            warning "only a developer or an administrator of the ecosystem may do this"
+        if !HasSlice(Str($key_id), Split(EcosysParam("developers"), ",")) {
+            ContractConditions("@1MainCondition")
         }
     }
 }
 `;
 
-/** Parameters an ecosystem starts with; each holds a condition unless it is a number. */
+/** Parameters an ecosystem starts with; most hold a condition. */
 const PARAMETERS: readonly (readonly [name: string, value: string])[] = [
   [INSTALL_PARAMETER, MAIN],
   ["new_table", DEVELOPER],
@@ -57,6 +53,8 @@ const PARAMETERS: readonly (readonly [name: string, value: string])[] = [
   ["changing_parameters", DEVELOPER],
   ["changing_app_params", DEVELOPER],
   ["changing_snippets", DEVELOPER],
+  // Comma list of account numbers.
+  ["developers", ""],
   ["max_sum", "1000000"],
   ["min_page_validate_count", "1"],
   ["max_page_validate_count", "6"],
@@ -105,18 +103,17 @@ function register(overlay: StateOverlay, table: SystemTable): void {
 }
 
 /**
- * Creates ecosystem 1. The founder is the first account of genesis with the role `admin`;
- * `keyIdOf` gives an account's number (packages/identity).
+ * Creates ecosystem 1. The founder is the first account of genesis that administers the network,
+ * or else the first that administers an organisation. An organisation's own role `admin` gives no
+ * rights here: applications concern all organisations of the ledger.
  */
-export function seedEcosystem(
-  overlay: StateOverlay,
-  genesis: EcosystemGenesis,
-  keyIdOf: (key: PublicKey) => bigint,
-): void {
+export function seedEcosystem(overlay: StateOverlay, genesis: EcosystemGenesis): void {
   for (const table of SYSTEM_TABLES) createSystemTable(overlay, table);
   for (const table of SYSTEM_TABLES) register(overlay, table);
   insertRow(overlay, "1_ecosystems", { name: genesis.network, is_valued: 0n, digits: 12n });
-  const founder = genesis.accounts.find((account) => account.roles.includes(ADMIN_ROLE));
+  const withRole = (role: string) =>
+    genesis.accounts.find((account) => account.roles.includes(role));
+  const founder = withRole(NETWORK_ADMIN_ROLE) ?? withRole(ADMIN_ROLE);
   const parameters = [
     ["founder_account", founder === undefined ? "" : keyIdOf(founder.key).toString()] as const,
     ...PARAMETERS,
@@ -138,15 +135,11 @@ export function seedEcosystem(
       ecosystem: 1n,
     });
   }
-  seedPeople(overlay, genesis, keyIdOf);
+  seedPeople(overlay, genesis);
 }
 
-function seedPeople(
-  overlay: StateOverlay,
-  genesis: EcosystemGenesis,
-  keyIdOf: (key: PublicKey) => bigint,
-): void {
-  const roles = new Set([ADMIN_ROLE, DEVELOPER_ROLE]);
+function seedPeople(overlay: StateOverlay, genesis: EcosystemGenesis): void {
+  const roles = new Set([ADMIN_ROLE, NETWORK_ADMIN_ROLE]);
   for (const account of genesis.accounts) for (const role of account.roles) roles.add(role);
   for (const role of [...roles].sort(compareText)) {
     insertRow(overlay, "1_roles", {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HanseError } from "@hanse/protocol";
-import { accountNumber, accountText } from "./account-text.ts";
 import {
   resolveContractName,
   resolveTableName,
@@ -50,13 +49,4 @@ test("new names that state or the system cannot hold are refused with their fiel
     assert.throws(() => validateNewColumnName(name, "c"), { code: "ECOSYSTEM_NAME" });
   }
   assert.throws(() => validateContractName("app.install", "c"), { code: "ECOSYSTEM_NAME" });
-});
-
-test("account numbers have one text each", () => {
-  for (const number of [0n, 5555n, -110277540701013350n, (1n << 63n) - 1n, -(1n << 63n)]) {
-    assert.equal(accountNumber(accountText(number)), number);
-  }
-  assert.equal(accountText(-110277540701013350n), "1833-6466-5330-0853-8266");
-  assert.equal(accountNumber("9999-9999-9999-9999-9999"), undefined);
-  assert.equal(accountNumber("1833646653300853826"), undefined);
 });

@@ -6,9 +6,9 @@
 import { HanseError } from "@hanse/protocol";
 import { parseRight, type Right } from "./rights.ts";
 
-/** One way to see rows: whoever fulfils `if` sees the rows that match `where` (all without it). */
+/** One way to see rows: who fulfils all of `if` sees the rows that match `where` (all without). */
 export interface RowRule {
-  readonly if: Right;
+  readonly if: readonly Right[];
   /** Column to value; `$org`, `$key_id`, `$account_id` stand for the caller's. */
   readonly where: ReadonlyMap<string, string | bigint | boolean>;
 }
@@ -74,7 +74,9 @@ function parseRows(value: unknown, field: string): readonly RowRule[] {
         fail(place, "expected a text, a number, true or false");
       }
     }
-    return { if: right(rule.if, `${field}[${at}].if`), where };
+    const list: readonly unknown[] = Array.isArray(rule.if) ? rule.if : [rule.if];
+    if (list.length === 0) fail(`${field}[${at}].if`, "expected a condition or a list of them");
+    return { if: list.map((item) => right(item, `${field}[${at}].if`)), where };
   });
 }
 

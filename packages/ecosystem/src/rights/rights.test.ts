@@ -19,6 +19,7 @@ test("short forms are read off, everything else stays an expression", () => {
   });
   assert.equal(parseRight('HasRole("a")').kind, "hasRole");
   assert.equal(parseRight('OrgAccess("a")').kind, "orgAccess");
+  assert.equal(parseRight('OrgInParam("a")').kind, "orgInParam");
   for (const text of [
     'ContractAccess("A") || true',
     'ContractAccess("A"), ContractAccess("B")',
@@ -48,6 +49,7 @@ test("permissions name the field that is wrong", () => {
     [{ ...good, rows: {} }, "t.rows"],
     [{ ...good, rows: [{ if: "true", when: 1 }] }, "t.rows[0].when"],
     [{ ...good, rows: [{ where: {} }] }, "t.rows[0].if"],
+    [{ ...good, rows: [{ if: [] }] }, "t.rows[0].if"],
     [{ ...good, rows: [{ if: "true", where: { a: 1.5 } }] }, "t.rows[0].where.a"],
     [{ ...good, rows: [{ if: "true", where: { a: null } }] }, "t.rows[0].where.a"],
   ];

@@ -1,7 +1,7 @@
 /**
  * Rights as texts of Needle, read once into data so that the common forms cost no evaluation:
  * `true`, `false`, `ContractAccess(...)`, `RoleAccess(...)`, `HasRole(...)`, `OrgAccess(...)`,
- * `ContractConditions(...)`; everything else is an expression for the language.
+ * `OrgInParam(...)`, `ContractConditions(...)`; everything else is an expression for the language.
  */
 
 export type Right =
@@ -20,10 +20,12 @@ export type Right =
   | { readonly kind: "hasRole"; readonly text: string; readonly names: readonly string[] }
   /** The sender's organisation is one of these. */
   | { readonly kind: "orgAccess"; readonly text: string; readonly names: readonly string[] }
+  /** The sender's organisation is in a comma list: one of these parameters of the application. */
+  | { readonly kind: "orgInParam"; readonly text: string; readonly names: readonly string[] }
   | { readonly kind: "expression"; readonly text: string };
 
 const CALL =
-  /^(ContractAccess|ContractConditions|RoleAccess|HasRole|OrgAccess)\s*\(\s*([^()]*?)\s*\)$/;
+  /^(ContractAccess|ContractConditions|RoleAccess|HasRole|OrgAccess|OrgInParam)\s*\(\s*([^()]*?)\s*\)$/;
 const QUOTED = /^"([^"\\]*)"$/;
 const NUMBER = /^\d{1,18}$/;
 
@@ -32,6 +34,7 @@ const KIND = {
   ContractConditions: "contractConditions",
   HasRole: "hasRole",
   OrgAccess: "orgAccess",
+  OrgInParam: "orgInParam",
 } as const;
 
 /** Never throws: what is none of the short forms is an expression. Empty text means allowed. */

@@ -9,8 +9,11 @@ import type { CatalogTable } from "../catalog/catalog.ts";
 import type { Right } from "./rights.ts";
 
 export interface RightsEvaluator {
-  /** Whether the right holds for who asks now; errors inside a condition are thrown on. */
-  holds(right: Right, ecosystem: number): boolean;
+  /**
+   * Whether the right holds for who asks now; errors inside a condition are thrown on. `ecosystem`
+   * is where bare names in it belong, `appId` whose parameters it may look at.
+   */
+  holds(right: Right, ecosystem: number, appId: bigint): boolean;
   /** Value of `$org`, `$key_id` or `$account_id` for a row rule. */
   callerValue(name: string): ColumnValue;
   /** Whether who asks is the founder of an ecosystem. */
@@ -39,7 +42,11 @@ function allowFounderTable(
   return true;
 }
 
-/** @throws HanseError `NEEDLE_ACCESS_DENIED` */
+/**
+ * `ecosystem`: where bare names in the rights belong, the table's own; of shared tables the one
+ * that the row belongs to.
+ * @throws HanseError `NEEDLE_ACCESS_DENIED`
+ */
 export function requireInsert(
   table: CatalogTable,
   ecosystem: number,
@@ -47,7 +54,7 @@ export function requireInsert(
 ): void {
   if (allowFounderTable(table, ecosystem, evaluator, "insert")) return;
   const right = table.permissions.insert;
-  if (right.kind === "always" || evaluator.holds(right, ecosystem)) return;
+  if (right.kind === "always" || evaluator.holds(right, ecosystem, table.appId)) return;
   denied("table", `${table.full} insert`);
 }
 
@@ -63,7 +70,7 @@ export function requireUpdate(
 ): void {
   if (allowFounderTable(table, ecosystem, evaluator, "update")) return;
   const right = table.permissions.update;
-  if (right.kind !== "always" && !evaluator.holds(right, ecosystem)) {
+  if (right.kind !== "always" && !evaluator.holds(right, ecosystem, table.appId)) {
     denied("table", `${table.full} update`);
   }
   // Columns mostly share one condition: asked once per text and call.
@@ -73,7 +80,8 @@ export function requireUpdate(
     if (column === undefined) continue;
     const update = column.update;
     if (update.kind === "always" || update.text === held) continue;
-    if (!evaluator.holds(update, ecosystem)) denied("column", `${table.full}.${name} update`);
+    if (!evaluator.holds(update, ecosystem, table.appId))
+      denied("column", `${table.full}.${name} update`);
     held = update.text;
   }
 }
@@ -89,14 +97,16 @@ export function readableColumns(
   evaluator: RightsEvaluator,
 ): readonly string[] {
   const right = table.permissions.read;
-  if (right.kind !== "always" && !evaluator.holds(right, ecosystem)) {
+  if (right.kind !== "always" && !evaluator.holds(right, ecosystem, table.appId)) {
     denied("table", `${table.full} read`);
   }
   const columns = asked ?? table.columnNames;
   if (!table.hasColumnReads) return columns;
   const allowed = columns.filter((name) => {
     const read = table.columnRights.get(name)?.read;
-    return read === undefined || read.kind === "always" || evaluator.holds(read, ecosystem);
+    return (
+      read === undefined || read.kind === "always" || evaluator.holds(read, ecosystem, table.appId)
+    );
   });
   if (allowed.length === 0) denied("column", `${table.full} read`);
   return allowed;
@@ -113,7 +123,8 @@ export function requireReadable(
   for (const name of columns) {
     const read = table.columnRights.get(name)?.read;
     if (read === undefined || read.kind === "always") continue;
-    if (!evaluator.holds(read, ecosystem)) denied("column", `${table.full}.${name} read`);
+    if (!evaluator.holds(read, ecosystem, table.appId))
+      denied("column", `${table.full}.${name} read`);
   }
 }
 
@@ -127,7 +138,10 @@ export function visibleRows(
   if (rules === undefined) return "all";
   const admitted: Condition[] = [];
   for (const rule of rules) {
-    if (rule.if.kind !== "always" && !evaluator.holds(rule.if, ecosystem)) continue;
+    const met = rule.if.every(
+      (right) => right.kind === "always" || evaluator.holds(right, ecosystem, table.appId),
+    );
+    if (!met) continue;
     if (rule.where.size === 0) return "all";
     const parts: Condition[] = [];
     for (const [column, wanted] of rule.where) {

@@ -1,6 +1,12 @@
 /** Rows of tables that contracts know, written by name of column. */
 import { HanseError } from "@hanse/protocol";
-import type { ColumnValue, Row, StateOverlay, TableSchema } from "@hanse/state";
+import {
+  type ColumnValue,
+  canonicalJson,
+  type Row,
+  type StateOverlay,
+  type TableSchema,
+} from "@hanse/state";
 import { advanceCatalog } from "../catalog/catalog-version.ts";
 import { COLUMN_TYPES } from "./column-types.ts";
 import { CATALOG_TABLES } from "./system-tables.ts";
@@ -89,7 +95,7 @@ export function createTable(overlay: StateOverlay, table: NewTable): bigint {
 export function registerTable(overlay: StateOverlay, table: NewTable): bigint {
   return insertRow(overlay, "1_tables", {
     name: table.name,
-    permissions: JSON.stringify(table.permissions),
+    permissions: toJsonColumn(table.permissions),
     columns: columnRightsText(table.columns),
     types: columnTypesText(table.columns),
     conditions: table.conditions,
@@ -99,11 +105,11 @@ export function registerTable(overlay: StateOverlay, table: NewTable): bigint {
 }
 
 export function columnRightsText(columns: NewTable["columns"]): string {
-  return JSON.stringify(Object.fromEntries(columns.map(({ name, rights }) => [name, rights])));
+  return toJsonColumn(Object.fromEntries(columns.map(({ name, rights }) => [name, rights])));
 }
 
 export function columnTypesText(columns: NewTable["columns"]): string {
-  return JSON.stringify(
+  return toJsonColumn(
     Object.fromEntries([["id", "number"], ...columns.map(({ name, type }) => [name, type])]),
   );
 }
@@ -112,4 +118,9 @@ export function columnTypesText(columns: NewTable["columns"]): string {
 export function columnOf(schema: TableSchema, row: Row, column: string): ColumnValue {
   const at = schema.columns.findIndex((candidate) => candidate.name === column);
   return at < 0 ? null : (row.values[at] ?? null);
+}
+
+/** The one text of a JSON value that state keeps. */
+export function toJsonColumn(value: unknown): string {
+  return canonicalJson(JSON.stringify(value));
 }
