@@ -81,7 +81,7 @@ test("accounts of genesis have their keys in the folder", async () => {
   assert.deepEqual(listAccountNames(network.accountsFolder), ["solo-admin"]);
   const { keyPair } = loadNamedAccount(network.accountsFolder, "solo-admin");
   assert.ok(equalBytes(keyPair.publicKey.bytes, genesis.accounts[0]!.key.bytes));
-  assert.deepEqual(genesis.accounts[0]!.roles, ["admin"]);
+  assert.deepEqual(genesis.accounts[0]!.roles, ["admin", "network-admin"]);
   const file = path.join(network.accountsFolder, "solo-admin.json");
   chmodSync(file, 0o644);
   assert.equal((await refusalOf(() => loadAccountKey(file))).code, "CLI_KEY_RIGHTS");

@@ -27,8 +27,10 @@ export const NODES_PER_ORGANIZATION_MAX = 16;
 
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/u;
 
-/** Holders administer the first ecosystem: install applications, register accounts. */
+/** Holders register the accounts of their own organization and install applications. */
 export const ADMIN_ROLE = "admin";
+/** Holders add and suspend organizations. */
+export const NETWORK_ADMIN_ROLE = "network-admin";
 
 function refuse(field: string, message: string): never {
   throw new HanseError("CLI_USAGE_TEMPLATE", "malformed", `${field}: ${message}`, {
@@ -83,13 +85,13 @@ export function soloTemplate(network: string): NetworkTemplate {
         id: "solo",
         name: "Solo",
         nodes: 1,
-        people: [{ name: "solo-admin", roles: [ADMIN_ROLE] }],
+        people: [{ name: "solo-admin", roles: [ADMIN_ROLE, NETWORK_ADMIN_ROLE] }],
       },
     ],
   });
 }
 
-/** `count` organizations of one node each, `org-1`…, each with one person; the first founds. */
+/** `count` organizations of one node each, `org-1`…, each with an administrator. */
 export function countedTemplate(network: string, count: number): NetworkTemplate {
   if (!Number.isInteger(count) || count < 1 || count > ORGANIZATIONS_MAX) {
     refuse("orgs", `expected a number from 1 to ${ORGANIZATIONS_MAX} or a list of names`);
@@ -100,7 +102,7 @@ export function countedTemplate(network: string, count: number): NetworkTemplate
   );
 }
 
-/** One node and one person (`<org>-admin`) for each organization named; the first founds. */
+/** One node and an administrator (`<org>-admin`) for each organization named. */
 export function namedTemplate(network: string, ids: readonly string[]): NetworkTemplate {
   return validateTemplate({
     network,
@@ -112,7 +114,9 @@ export function namedTemplate(network: string, ids: readonly string[]): NetworkT
         .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
         .join(" "),
       nodes: 1,
-      people: [{ name: `${id}-admin`, roles: i === 0 ? [ADMIN_ROLE] : [] }],
+      people: [
+        { name: `${id}-admin`, roles: i === 0 ? [ADMIN_ROLE, NETWORK_ADMIN_ROLE] : [ADMIN_ROLE] },
+      ],
     })),
   });
 }

@@ -24,6 +24,7 @@ export interface UpOptions {
   readonly timeoutMs?: number;
   readonly progress?: Progress;
   readonly env?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
   /** Nodes left over from a command that was killed are ended and started anew. */
   readonly takeOver?: boolean;
 }
@@ -114,6 +115,9 @@ async function waitUntilReady(
     );
     options.progress?.(nodes.length - missing.size, nodes.length, "nodes ready");
     if (missing.size === 0) return;
+    if (options.signal?.aborted === true) {
+      throw new HanseError("CLI_INTERRUPTED", "unavailable", "interrupted while the nodes started");
+    }
     if (performance.now() > until) {
       const who = [...missing].map(([id, why]) => `${id} (${why})`).join(", ");
       throw new HanseError(

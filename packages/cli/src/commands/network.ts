@@ -1,0 +1,230 @@
+/** `hanse network`: create a network's folder, bring its nodes up and down, look at them. */
+import type { Command } from "commander";
+import {
+  type CommandContext,
+  networkDirOf,
+  openNetwork,
+  parseInteger,
+  parseNumber,
+} from "../command-context.ts";
+import { listAccountNames } from "../network-folder/account-key.ts";
+import { createNetworkFolder } from "../network-folder/create-network.ts";
+import { PORT_BASE } from "../network-folder/free-ports.ts";
+import { type NetworkFolder, selectNodes } from "../network-folder/network-folder.ts";
+import { renewPorts } from "../network-folder/renew-ports.ts";
+import {
+  countedTemplate,
+  type NetworkTemplate,
+  namedTemplate,
+  soloTemplate,
+} from "../network-folder/template.ts";
+import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
+import { createSteps, formatDuration } from "../output/progress.ts";
+import { usageError } from "../output/report-error.ts";
+import { downNetwork, readNetworkStatus, upNetwork } from "../processes/network-lifecycle.ts";
+import { findRunningProcess } from "../processes/node-process.ts";
+import type { Runner } from "../program.ts";
+import { compareNodes } from "../status/node-snapshot.ts";
+import { renderStatusTable } from "../status/render-status.ts";
+import { watchStatus } from "../status/watch-status.ts";
+import { addLogsCommand } from "./logs.ts";
+
+interface CreateOptions {
+  readonly orgs?: string;
+  readonly solo?: boolean;
+  readonly name: string;
+  readonly portBase: number;
+}
+
+interface UpOptions {
+  readonly attached?: boolean;
+  readonly readyWithin: number;
+}
+
+export function addNetworkCommands(program: Command, run: Runner): void {
+  const network = program
+    .command("network")
+    .description("Create a network on this machine, start, stop and watch its nodes.");
+  network
+    .command("create")
+    .description("Write a folder with genesis, keys, accounts and one folder per node.")
+    .option("--orgs <count|names>", "number of organizations, or their ids: harbour,court,notary")
+    .option("--solo", "one organization with one node")
+    .option("--name <name>", "name of the network", "hanse-local")
+    .option(
+      "--port-base <port>",
+      "look for free ports from here up",
+      (text: string) => parseInteger("--port-base", text, 1024, 65_000),
+      PORT_BASE,
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hanse network create --orgs 4
+  hanse network create --orgs harbour,court,notary --dir ./trial
+  hanse network create --solo
+`,
+    )
+    .action(
+      run(async (context: CommandContext, options: CreateOptions) => {
+        const created = await createNetworkFolder({
+          dir: networkDirOf(context),
+          template: templateOf(options),
+          portBase: options.portBase,
+          now: Date.now(),
+        });
+        showCreated(context, created);
+      }),
+    );
+  network
+    .command("up [node]")
+    .description("Start the nodes (all, or those named) and wait until they are ready.")
+    .option("--attached", "stay in front; Ctrl-C stops the nodes again")
+    .option(
+      "--ready-within <seconds>",
+      "longest wait for all to be ready",
+      (text: string) => parseNumber("--ready-within", text, 1, 3600),
+      60,
+    )
+    .action(
+      run((context: CommandContext, node: string | undefined, options: UpOptions) =>
+        runUp(context, node, options),
+      ),
+    );
+  network
+    .command("down [node]")
+    .description("Stop the nodes (all, or those named) in order.")
+    .action(
+      run(async (context: CommandContext, wanted: string | undefined) => {
+        const opened = openNetwork(context);
+        const stopped = await downNetwork(opened, { nodes: selectNodes(opened, wanted) });
+        context.console.result({ nodes: stopped }, () => {
+          context.console.table(
+            ["NODE", "RESULT", "TIME"],
+            stopped.map((one) => [one.id, one.how, one.ms === 0 ? "-" : formatDuration(one.ms)]),
+          );
+        });
+      }),
+    );
+  network
+    .command("status")
+    .description("Show heights, state roots, peers and health of all nodes.")
+    .option("-w, --watch", "draw it again each second until Ctrl-C")
+    .action(
+      run((context: CommandContext, options: { watch?: boolean }) => runStatus(context, options)),
+    );
+  addLogsCommand(network, run);
+  network
+    .command("ports")
+    .description("Give all nodes of a stopped network new free ports.")
+    .option(
+      "--port-base <port>",
+      "look for free ports from here up",
+      (text: string) => parseInteger("--port-base", text, 1024, 65_000),
+      PORT_BASE,
+    )
+    .action(
+      run(async (context: CommandContext, options: { portBase: number }) => {
+        const renewed = await renewPorts(openNetwork(context), options.portBase);
+        const nodes = renewed.nodes.map(({ id, apiPort, networkPort }) => ({
+          id,
+          apiPort,
+          networkPort,
+        }));
+        context.console.result({ nodes }, () =>
+          context.console.table(
+            ["NODE", "API PORT", "NETWORK PORT"],
+            nodes.map((one) => [one.id, String(one.apiPort), String(one.networkPort)]),
+          ),
+        );
+      }),
+    );
+}
+
+function templateOf(options: CreateOptions): NetworkTemplate {
+  if (options.solo === true) {
+    if (options.orgs !== undefined) usageError("--solo and --orgs: give one of them");
+    return soloTemplate(options.name);
+  }
+  const orgs = options.orgs ?? "4";
+  return /^\d+$/u.test(orgs)
+    ? countedTemplate(options.name, Number(orgs))
+    : namedTemplate(
+        options.name,
+        orgs.split(",").map((id) => id.trim()),
+      );
+}
+
+function showCreated(context: CommandContext, created: NetworkFolder): void {
+  const accounts = listAccountNames(created.accountsFolder);
+  const { ledgerId, network, nodes } = created.manifest;
+  context.console.result({ folder: created.folder, network, ledgerId, nodes, accounts }, () => {
+    const { console } = context;
+    console.line(`network   ${network}`);
+    console.line(`folder    ${created.folder}`);
+    console.line(`ledger    ${ledgerId}`);
+    console.line(`accounts  ${accounts.join(", ")}`);
+    console.table(
+      ["NODE", "API", "FOLDER"],
+      created.nodes.map((node, i) => [node.id, node.apiUrl, nodes[i]!.folder]),
+    );
+    const dir = context.options.dir === undefined ? "" : ` --dir ${context.options.dir}`;
+    console.line(`next: hanse network up${dir}`);
+  });
+}
+
+async function runUp(
+  context: CommandContext,
+  wanted: string | undefined,
+  options: UpOptions,
+): Promise<ExitCode | undefined> {
+  const network = openNetwork(context);
+  const nodes = selectNodes(network, wanted);
+  const attached = options.attached === true;
+  const before = new Set(nodes.filter((node) => findRunningProcess(node) !== undefined));
+  await createSteps(context.console).run(
+    nodes.length === 1 ? `start ${nodes[0]!.id}` : `start ${nodes.length} nodes`,
+    (progress) =>
+      upNetwork(network, {
+        attached,
+        nodes,
+        progress,
+        timeoutMs: options.readyWithin * 1000,
+      }),
+    () => (before.size === 0 ? "" : `${before.size} ran already`),
+  );
+  if (!attached) {
+    const snapshots = await readNetworkStatus(network);
+    context.console.result({ nodes: snapshots }, () =>
+      context.console.line(renderStatusTable(snapshots, context.console.paint)),
+    );
+    return EXIT_CODES.ok;
+  }
+  await watchStatus(context.console, () => readNetworkStatus(network), context.signal);
+  const own = nodes.filter((node) => !before.has(node));
+  context.console.line("stopping…");
+  const stopped = await downNetwork(network, { nodes: own });
+  context.console.result({ nodes: stopped }, () =>
+    context.console.line(`${stopped.length} nodes stopped`),
+  );
+  return EXIT_CODES.ok;
+}
+
+async function runStatus(
+  context: CommandContext,
+  options: { readonly watch?: boolean },
+): Promise<ExitCode | undefined> {
+  const network = openNetwork(context);
+  if (options.watch === true) {
+    await watchStatus(context.console, () => readNetworkStatus(network), context.signal);
+    return EXIT_CODES.ok;
+  }
+  const nodes = await readNetworkStatus(network);
+  const comparison = compareNodes(nodes);
+  context.console.result({ nodes, ...comparison }, () =>
+    context.console.line(renderStatusTable(nodes, context.console.paint)),
+  );
+  if (comparison.answering === 0) return EXIT_CODES.unreachable;
+  return comparison.forked ? EXIT_CODES.failed : EXIT_CODES.ok;
+}

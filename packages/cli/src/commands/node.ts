@@ -1,0 +1,56 @@
+/** `hanse node`: one node in the foreground, as a service manager runs it. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { HanseError } from "@hanse/protocol";
+import type { Command } from "commander";
+import type { CommandContext } from "../command-context.ts";
+import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
+import { nodeProgramFile, sendSignal } from "../processes/node-process.ts";
+import type { Runner } from "../program.ts";
+
+export function addNodeCommands(program: Command, run: Runner): void {
+  const node = program.command("node").description("Run one node.");
+  node
+    .command("start")
+    .description("Run a node in the foreground until Ctrl-C; its log goes to standard output.")
+    .requiredOption("--config <file>", "configuration file of the node")
+    .allowExcessArguments(true)
+    .argument("[settings...]", "settings after --, such as -- --api.port=7070")
+    .addHelpText(
+      "after",
+      "\nExample:\n  hanse node start --config .hanse/network/nodes/court-node-1/node.toml\n",
+    )
+    .action(
+      run(
+        async (
+          context: CommandContext,
+          settings: readonly string[],
+          options: { config: string },
+        ): Promise<ExitCode> => runNode(context, path.resolve(options.config), settings),
+      ),
+    );
+}
+
+async function runNode(
+  context: CommandContext,
+  config: string,
+  settings: readonly string[],
+): Promise<ExitCode> {
+  if (!existsSync(config)) {
+    throw new HanseError("CLI_NO_FILE", "notFound", `--config ${config}: no such file`);
+  }
+  const child = spawn(process.execPath, [nodeProgramFile(), "--config", config, ...settings], {
+    stdio: "inherit",
+  });
+  const stop = () => {
+    if (child.pid !== undefined) sendSignal(child.pid, "SIGTERM");
+  };
+  context.signal.addEventListener("abort", stop);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (exitCode) => resolve(exitCode));
+  });
+  context.signal.removeEventListener("abort", stop);
+  return code === 0 ? EXIT_CODES.ok : EXIT_CODES.failed;
+}
