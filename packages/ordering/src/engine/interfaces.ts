@@ -123,12 +123,50 @@ export interface OrderingEngine {
   wake(): void;
 }
 
-/** Refuses, durably, to sign anything that contradicts what it signed before. */
+/** What a consensus signature stands for; `blockHash` and `parentView` as in the signed subject. */
+export interface SignPlace {
+  readonly kind: VoteKind | "propose";
+  readonly height: Height;
+  readonly view: View;
+  readonly blockHash?: Hash;
+  readonly parentView?: View;
+}
+
+export interface SignedPlace extends SignPlace {
+  readonly signature: Bytes;
+}
+
+/**
+ * Refuses, durably, to sign anything that contradicts what it signed before. What `sign` returns
+ * may leave the node only after `flush` and the disk's next `sync`.
+ */
 export interface ConsensusSigner {
   readonly id: ValidatorId;
   readonly publicKey: PublicKey;
-  sign(at: { kind: VoteKind | "propose"; height: Height; view: View }, message: Bytes): Bytes;
+  /** Why the signer refuses everything; undefined = it may sign. */
+  readonly quarantined: SignerQuarantine | undefined;
+  /** No vote at a height below this one. */
+  readonly floor: Height;
+  /** What the signing state holds: the place last signed in and the view before it. */
+  readonly signed: readonly SignedPlace[];
+  /** @throws HanseError `SIGNER_CONTRADICTION`, `SIGNER_BEHIND`, `SIGNER_QUARANTINED`. */
+  sign(at: SignPlace, message: Bytes): Bytes;
+  /** Writes the signing state if anything was signed since; `walSequence` is the last record of the batch. */
+  flush(walSequence: number): void;
+  /** The log's last complete record; a log that lost records it once held quarantines the signer. */
+  confirmLog(walSequence: number): void;
+  quarantine(reason: SignerQuarantine): void;
+  /** Ends quarantine: a new signing state that signs nothing below `floor`. */
+  restart(floor: Height): void;
 }
+
+export type SignerQuarantine =
+  | "signing-state-missing"
+  | "signing-state-corrupt"
+  | "signing-state-foreign"
+  | "log-corrupt"
+  | "log-truncated"
+  | "duplicate-key";
 
 /** Pure rule on who validates and proposes. */
 export interface ValidatorPolicy {
@@ -145,6 +183,18 @@ export interface Clock {
 /** Priority classes, most urgent first: each peer link sends a higher class before a lower one. */
 export type Channel = "consensus" | "sync" | "transactions";
 
+/** Finalized blocks that are durable here, for peers that catch up; `LedgerReads` of packages/ledger fits. */
+export interface BlockSource {
+  /** Blocks from..to inclusive in order, as many as fit into bytesMax (at least one when there is one). */
+  blocks(
+    from: Height,
+    to: Height,
+    bytesMax: number,
+  ): Promise<
+    readonly { readonly height: Height; readonly bytes: Bytes; readonly certificate: Bytes }[]
+  >;
+}
+
 /** Authenticated links to known peers; may drop anything on reconnect; order is kept per channel. */
 export interface Transport {
   readonly self: ValidatorId;
@@ -160,7 +210,10 @@ export interface Disk {
   readonly exists: (name: string) => boolean;
   read(name: string): Bytes | undefined;
   append(name: string, bytes: Bytes): void;
-  /** Replaces a whole small file. */
+  /**
+   * Replaces a whole small file, in place: a crash before `sync` may leave the old bytes, the new
+   * ones or a torn mixture. Who writes keeps two copies with checksums.
+   */
   write(name: string, bytes: Bytes): void;
   remove(name: string): void;
   list(): readonly string[];

@@ -1,0 +1,248 @@
+/**
+ * What goes into the Simplex core and what comes out of it. The core is synchronous and total:
+ * `boot(record)` and `step(event)` return effects, and nothing else ever happens inside.
+ */
+import type {
+  Block,
+  Bytes,
+  Certificate,
+  Hash,
+  ValidatorId,
+  ValidatorSet,
+  VoteKind,
+} from "@hanse/protocol";
+import type {
+  ExecutionResult,
+  Height,
+  SignedPlace,
+  SignPlace,
+  View,
+} from "../engine/interfaces.ts";
+import type { WalRecord } from "../wal/records.ts";
+import type { WireMessage } from "../wire/messages.ts";
+
+/** A block with what is needed of it again and again. */
+export interface Body {
+  readonly hash: Hash;
+  /** The hash in hexadecimal: key of maps. */
+  readonly key: string;
+  readonly block: Block;
+  readonly bytes: Bytes;
+}
+
+/** A vote whose signature was checked. */
+export interface Vote {
+  readonly kind: VoteKind;
+  readonly height: Height;
+  readonly view: View;
+  readonly blockHash?: Hash;
+  readonly parentView?: View;
+  /** Index in the height's validator set. */
+  readonly signer: number;
+  readonly signature: Bytes;
+}
+
+/** A proposal whose signature was checked and whose body fits its header. */
+export interface Proposal {
+  readonly from: ValidatorId;
+  readonly height: Height;
+  readonly view: View;
+  readonly parentView: View;
+  readonly body: Body;
+  readonly signature: Bytes;
+}
+
+export const TIMERS = ["view", "grace", "pace", "resend", "need", "echo"] as const;
+export type TimerId = (typeof TIMERS)[number];
+
+export type CoreEvent =
+  | { readonly t: "vote"; readonly vote: Vote }
+  | { readonly t: "certificate"; readonly certificate: Certificate }
+  | { readonly t: "proposal"; readonly proposal: Proposal }
+  | { readonly t: "body"; readonly body: Body }
+  /** A peer was seen at this place by an unchecked message; only steers whom echoes go to. */
+  | {
+      readonly t: "seen";
+      readonly from: ValidatorId;
+      readonly height: Height;
+      readonly view: View;
+      readonly kind: VoteKind;
+    }
+  | {
+      readonly t: "need";
+      readonly from: ValidatorId;
+      readonly height: Height;
+      readonly view: View;
+    }
+  | { readonly t: "getBlock"; readonly from: ValidatorId; readonly hash: Hash }
+  /** Every record up to `seq` is on disk. */
+  | { readonly t: "durable"; readonly seq: number }
+  | { readonly t: "timer"; readonly id: TimerId }
+  | { readonly t: "built"; readonly height: Height; readonly view: View; readonly body: Body }
+  | { readonly t: "buildFailed"; readonly height: Height; readonly view: View }
+  | {
+      readonly t: "validated";
+      readonly height: Height;
+      readonly key: string;
+      readonly ok: boolean;
+      readonly reason?: string;
+    }
+  | {
+      readonly t: "executed";
+      readonly height: Height;
+      readonly result: ExecutionResult;
+      readonly hasWork: boolean;
+    }
+  /**
+   * A verified final block of the open height. Catch-up leaves it out of the log: a node that
+   * loses it asks for it again.
+   */
+  | {
+      readonly t: "decided";
+      readonly body: Body;
+      readonly certificate: Certificate;
+      readonly log: boolean;
+    }
+  | { readonly t: "work" }
+  /** Others are known to be further: no votes until this ends. */
+  | { readonly t: "behind"; readonly behind: boolean }
+  /** Observe only, or (with a floor) vote again from that height on. */
+  | { readonly t: "quarantine"; readonly until: Height | undefined };
+
+export type Effect =
+  | { readonly t: "persist"; readonly seq: number; readonly record: WalRecord }
+  /** Not before a `durable` event with seq >= after. */
+  | {
+      readonly t: "send";
+      readonly to: ValidatorId | "all";
+      readonly message: WireMessage;
+      readonly after: number;
+    }
+  | { readonly t: "timer"; readonly id: TimerId; readonly ms: number }
+  | { readonly t: "cancel"; readonly id: TimerId }
+  | { readonly t: "build"; readonly height: Height; readonly view: View; readonly now: number }
+  | { readonly t: "validate"; readonly body: Body }
+  | {
+      readonly t: "execute";
+      readonly body: Body;
+      readonly certificate: Certificate;
+      /** Log record to be durable before the application commits the height. */
+      readonly after: number;
+    }
+  /** The height was executed here and may be committed once the log is durable up to `after`. */
+  | { readonly t: "commit"; readonly height: Height; readonly after: number }
+  | { readonly t: "evidence"; readonly evidence: Evidence }
+  | { readonly t: "alarm"; readonly code: AlarmCode; readonly message: string };
+
+export type AlarmCode =
+  | "ORDERING_DIVERGED"
+  | "ORDERING_SIGNER"
+  | "ORDERING_DUPLICATE_KEY"
+  | "ORDERING_SET_UPDATE";
+
+/** Two messages of one validator that no honest one signs both of; each verifies by itself. */
+export interface Evidence {
+  readonly kind: "doublePropose" | "doubleNotarize" | "doubleFinalize" | "finalizeAndNullify";
+  readonly validator: ValidatorId;
+  readonly height: Height;
+  readonly view: View;
+  readonly first: SignedPlace;
+  readonly second: SignedPlace;
+}
+
+export interface ParentBlock {
+  readonly height: Height;
+  readonly hash: Hash;
+  readonly time: number;
+}
+
+/** What is left of the time before a restart. */
+export interface BootRecord {
+  /** The last committed block; height 0 with the ledger id and genesis time at first. */
+  readonly parent: ParentBlock;
+  /** Encoded finality certificate of the parent; empty at height 0. */
+  readonly lastCert: Bytes;
+  readonly lastSetChangeHeight: Height;
+  /** Whether the parent changed state, so that a proof block is due. */
+  readonly changed: boolean;
+  readonly hasWork: boolean;
+  /** No vote below this height; undefined = observe only. */
+  readonly voteFrom: Height | undefined;
+  /** In force from these heights on; the first entry covers parent.height or lower. */
+  readonly sets: readonly { readonly height: Height; readonly set: ValidatorSet }[];
+  readonly finals: readonly { readonly body: Body; readonly certificate: Certificate }[];
+  readonly votes: readonly SignedPlace[];
+  readonly proposals: readonly SignedPlace[];
+  readonly certificates: readonly Certificate[];
+  readonly bodies: readonly Body[];
+}
+
+export interface Timeouts {
+  /** T0: time a view has, milliseconds. */
+  readonly viewMs: number;
+  /** Added per view. */
+  readonly viewStepMs: number;
+  readonly viewMsMax: number;
+  /** G: how long a leader that entered by a notarization waits for finality. */
+  readonly graceMs: number;
+  /** t_r: first pause between repetitions; grows by half up to the maximum. */
+  readonly resendMs: number;
+  readonly resendMsMax: number;
+  /** Certificates are echoed to peers that showed no progress for this long. */
+  readonly echoMs: number;
+  /** Pause before asking again for missing certificates or bodies. */
+  readonly needMs: number;
+}
+
+export const LAN_TIMEOUTS: Timeouts = {
+  viewMs: 1_000,
+  viewStepMs: 500,
+  viewMsMax: 20_000,
+  graceMs: 150,
+  resendMs: 500,
+  resendMsMax: 5_000,
+  echoMs: 50,
+  needMs: 100,
+};
+
+/** Each deliberately broken rule of the mutation check (test/simulation). */
+export const MUTATIONS = [
+  "quorum-one-too-small",
+  "finalize-after-nullify",
+  "nullify-after-finalize",
+  "skip-justification",
+  "notarize-twice",
+  "accept-non-leader",
+  "skip-validation",
+  "forget-votes",
+  "forget-certificates",
+  "no-retally",
+  "vote-while-behind",
+  "send-before-durable",
+  "wrong-set-at-next-height",
+  "reuse-wiped-signing-state",
+  "trust-unverified-range",
+] as const;
+export type Mutation = (typeof MUTATIONS)[number];
+
+export interface CoreConfig {
+  readonly self: ValidatorId;
+  readonly ledgerId: Hash;
+  readonly engineEpoch: number;
+  readonly timeouts: Timeouts;
+  /** Least pause between the times of two blocks, milliseconds. */
+  readonly blockIntervalMsMin: number;
+  readonly blockBytesMax: number;
+  /** A fresh block's time may lie this far ahead of our clock. */
+  readonly clockAheadMsMax: number;
+  /** …and this far behind it. */
+  readonly clockBehindMsMax: number;
+  readonly leader: (set: ValidatorSet, height: Height, view: View) => ValidatorId;
+  /** The guarded consensus key; throws HanseError when it refuses. */
+  readonly sign: (at: SignPlace, message: Bytes) => Bytes;
+  /** For the mutation check of the simulator only. Not reachable from configuration. */
+  readonly testOnlyMutation?: Mutation;
+}
+
+/** Views above the highest certified one for which messages are kept. */
+export const VIEWS_AHEAD_MAX = 8;

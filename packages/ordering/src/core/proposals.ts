@@ -1,0 +1,318 @@
+/** Proposals and what justifies them: rules R2 and R3 of spec/ordering.md. */
+import {
+  type Bytes,
+  type Certificate,
+  encodeCertificate,
+  equalBytes,
+  ZERO_HASH,
+} from "@hanse/protocol";
+import type { View } from "../engine/interfaces.ts";
+import { type ProposeMessage, proposeMessage } from "../wire/messages.ts";
+import { type Body, type Proposal, VIEWS_AHEAD_MAX } from "./events.ts";
+import {
+  type CoreState,
+  cancelTimer,
+  hashKey,
+  isLeader,
+  leaderOf,
+  mayVote,
+  ownVote,
+  persist,
+  persistBody,
+  send,
+  setTimer,
+} from "./state.ts";
+import { activate } from "./views.ts";
+import { castVote, fetchBody, trySign } from "./votes.ts";
+
+/** Bodies of undecided proposals kept per height; the oldest that no quorum vouched for go first. */
+const BODIES_MAX = 16;
+
+/** The view whose block must be offered in `view`: undefined = certificates are missing. */
+export function parentViewOf(
+  state: CoreState,
+  view: View,
+): { readonly parentView: View; readonly notarization?: Certificate } | undefined {
+  const h = state.open;
+  for (let v = view - 1; v >= 0; v--) {
+    const notarization = h.notarizations.get(v);
+    if (notarization !== undefined) return { parentView: v, notarization };
+    if (!h.nullifications.has(v)) return undefined;
+  }
+  return { parentView: -1 };
+}
+
+/** Whether (view, parentView) is justified by certificates that we hold. */
+function isJustified(state: CoreState, p: Proposal): boolean {
+  const h = state.open;
+  if (state.mutation === "skip-justification") return true;
+  for (let v = p.view - 1; v > p.parentView; v--) if (!h.nullifications.has(v)) return false;
+  if (p.parentView < 0) return true;
+  const notarized = h.notarizations.get(p.parentView)?.blockHash;
+  return notarized !== undefined && equalBytes(notarized, p.body.hash);
+}
+
+/** R2: offers what the certificates ask for, or fetches what is missing to know it. */
+export function propose(state: CoreState): void {
+  const h = state.open;
+  const view = h.view;
+  if (!h.active || !mayVote(state) || !isLeader(state, view)) return;
+  if (h.ownProposals.has(view) || ownVote(h, "nullify", view) !== undefined) return;
+  const parent = parentViewOf(state, view);
+  if (parent === undefined) {
+    send(state, "all", { t: "need", height: h.height, view: view - 1 }, 0);
+    setTimer(state, "need", state.config.timeouts.needMs);
+    return;
+  }
+  if (parent.notarization !== undefined) {
+    const hash = parent.notarization.blockHash!;
+    const body = h.bodies.get(hashKey(hash));
+    if (body === undefined) fetchBody(state, hash);
+    else emitProposal(state, view, parent.parentView, body);
+    return;
+  }
+  if (h.building === view) return;
+  if (view === 0 && h.pace !== "over") {
+    if (h.pace === "waiting") return;
+    const { blockIntervalMsMin } = state.config;
+    const wait = h.parent.time + blockIntervalMsMin - state.now;
+    if (wait > 0 && h.parent.height > 0) {
+      h.pace = "waiting";
+      // A parent whose clock ran ahead must not hold us up for longer than the interval.
+      setTimer(state, "pace", Math.min(wait, blockIntervalMsMin));
+      return;
+    }
+  }
+  h.building = view;
+  state.effects.push({
+    t: "build",
+    height: h.height,
+    view,
+    now: Math.max(state.now, h.parent.time + Math.max(1, state.config.blockIntervalMsMin)),
+  });
+}
+
+export function onBuilt(state: CoreState, view: View, body: Body): void {
+  const h = state.open;
+  if (h.phase !== "voting" || h.view !== view || h.building !== view) return;
+  h.building = undefined;
+  if (!mayVote(state) || h.ownProposals.has(view)) return;
+  if (ownVote(h, "nullify", view) !== undefined) return;
+  const empty = body.block.transactions.length === 0 && body.block.evidence.length === 0;
+  if (empty && view === 0 && !h.activeForOthers) {
+    // The work vanished: nobody else waits, so the ledger stays silent.
+    h.active = false;
+    cancelTimer(state, "view");
+    return;
+  }
+  h.bodies.set(body.key, body);
+  h.validity.set(body.key, "ok");
+  emitProposal(state, view, -1, body);
+}
+
+function emitProposal(state: CoreState, view: View, parentView: View, body: Body): void {
+  const h = state.open;
+  const place = {
+    kind: "propose" as const,
+    height: h.height,
+    view,
+    blockHash: body.hash,
+    parentView,
+  };
+  const signature = trySign(
+    state,
+    place,
+    proposeMessage({
+      ...place,
+      ledgerId: state.config.ledgerId,
+      engineEpoch: state.config.engineEpoch,
+      validatorsHash: h.set.hash,
+    }),
+  );
+  if (signature === undefined) return;
+  persistBody(state, body);
+  const seq = persist(state, { ...place, t: "proposal", signature });
+  h.ownProposals.set(view, { body, parentView, signature, seq });
+  h.proposals.set(view, {
+    proposal: {
+      from: state.config.self,
+      height: h.height,
+      view,
+      parentView,
+      body,
+      signature,
+    },
+    clockOk: true,
+  });
+  // The vote joins the proposal's log batch, so that both leave after one sync.
+  considerNotarize(state);
+  send(state, "all", proposalMessage(state, view));
+}
+
+export function proposalMessage(state: CoreState, view: View): ProposeMessage {
+  const h = state.open;
+  const own = h.ownProposals.get(view)!;
+  const justification: Bytes[] = [];
+  for (let v = view - 1; v > own.parentView; v--) {
+    const nullification = h.nullifications.get(v);
+    if (nullification !== undefined) justification.push(encodeCertificate(nullification));
+  }
+  const notarization = h.notarizations.get(own.parentView);
+  if (notarization !== undefined) justification.push(encodeCertificate(notarization));
+  return {
+    t: "propose",
+    engineEpoch: state.config.engineEpoch,
+    height: h.height,
+    view,
+    parentView: own.parentView,
+    block: own.body.bytes,
+    // Nearest first: what does not fit is asked for with `need`.
+    justification: justification.slice(0, 256),
+    signature: own.signature,
+  };
+}
+
+/** Whether a proposal could still matter; asked before its signature is checked. */
+export function wantsProposal(
+  state: CoreState,
+  from: string,
+  p: { readonly height: number; readonly view: View; readonly parentView: View },
+): boolean {
+  const h = state.open;
+  if (p.height !== h.height || h.phase !== "voting" || h.finalization !== undefined) return false;
+  if (p.view < h.view || p.view > h.certified + VIEWS_AHEAD_MAX) return false;
+  if (p.parentView >= p.view) return false;
+  if (state.mutation === "accept-non-leader") return true;
+  return leaderOf(state, p.view) === from;
+}
+
+export function onProposal(state: CoreState, p: Proposal): void {
+  const h = state.open;
+  if (!wantsProposal(state, p.from, p)) return;
+  activate(state, true);
+  const first = h.proposals.get(p.view)?.proposal;
+  if (first !== undefined && state.mutation !== "notarize-twice") {
+    if (!equalBytes(first.body.hash, p.body.hash) && first.parentView === p.parentView) {
+      const place = { kind: "propose" as const, height: p.height, view: p.view };
+      state.effects.push({
+        t: "evidence",
+        evidence: {
+          kind: "doublePropose",
+          validator: p.from,
+          height: p.height,
+          view: p.view,
+          first: {
+            ...place,
+            blockHash: first.body.hash,
+            parentView: first.parentView,
+            signature: first.signature,
+          },
+          second: {
+            ...place,
+            blockHash: p.body.hash,
+            parentView: p.parentView,
+            signature: p.signature,
+          },
+        },
+      });
+    }
+    return;
+  }
+  dropOldBodies(state);
+  if (!h.bodies.has(p.body.key)) h.bodies.set(p.body.key, p.body);
+  h.proposals.set(p.view, { proposal: p, clockOk: p.parentView >= 0 || isTimely(state, p.body) });
+  considerNotarize(state);
+}
+
+function isTimely(state: CoreState, body: Body): boolean {
+  const { time } = body.block.header;
+  const { clockAheadMsMax, clockBehindMsMax } = state.config;
+  return time <= state.now + clockAheadMsMax && time >= state.now - clockBehindMsMax;
+}
+
+function dropOldBodies(state: CoreState): void {
+  const h = state.open;
+  if (h.bodies.size < BODIES_MAX) return;
+  const notarized = new Set(
+    [...h.notarizations.values()].map((certificate) => hashKey(certificate.blockHash!)),
+  );
+  for (const [view, { proposal }] of h.proposals) {
+    if (view >= h.view || h.ownProposals.has(view)) continue;
+    h.proposals.delete(view);
+    const { key } = proposal.body;
+    if (!notarized.has(key) && !h.persistedBodies.has(key)) {
+      h.bodies.delete(key);
+      h.validity.delete(key);
+    }
+  }
+}
+
+/** R3 for the proposal of the running view, as soon as everything that it needs is here. */
+export function considerNotarize(state: CoreState): void {
+  const h = state.open;
+  const entry = h.proposals.get(h.view);
+  if (entry === undefined || !entry.clockOk || !mayVote(state)) return;
+  const p = entry.proposal;
+  if (ownVote(h, "notarize", p.view) !== undefined && state.mutation !== "notarize-twice") return;
+  if (ownVote(h, "nullify", p.view) !== undefined) return;
+  if (!isJustified(state, p)) {
+    if (p.from !== state.config.self) {
+      send(state, p.from, { t: "need", height: h.height, view: p.view - 1 }, 0);
+      setTimer(state, "need", state.config.timeouts.needMs);
+    }
+    return;
+  }
+  const known = h.validity.get(p.body.key);
+  if (known === undefined) {
+    const ok = fitsHeight(state, p);
+    h.validity.set(p.body.key, ok ? "pending" : "bad");
+    if (ok) state.effects.push({ t: "validate", body: p.body });
+    return;
+  }
+  if (known !== "ok") return;
+  const again = ownVote(h, "notarize", p.view)?.vote.blockHash;
+  if (again !== undefined && equalBytes(again, p.body.hash)) return;
+  persistBody(state, p.body);
+  castVote(state, "notarize", p.view, { hash: p.body.hash, parentView: p.parentView });
+}
+
+/** The header rules that are the engine's: place, links, sets, proposer, size. */
+function fitsHeight(state: CoreState, p: Proposal): boolean {
+  const h = state.open;
+  const { header } = p.body.block;
+  return (
+    equalBytes(header.ledgerId, state.config.ledgerId) &&
+    header.engineEpoch === state.config.engineEpoch &&
+    header.height === h.height &&
+    equalBytes(header.parentHash, h.parent.hash) &&
+    header.time > h.parent.time &&
+    equalBytes(header.validatorsHash, h.set.hash) &&
+    equalBytes(header.nextValidatorsHash, h.nextSet.hash) &&
+    header.lastSetChangeHeight === h.lastSetChangeHeight &&
+    header.policyExtra.length === 0 &&
+    (p.parentView >= 0 ||
+      header.proposer === leaderOf(state, p.view) ||
+      state.mutation === "accept-non-leader") &&
+    (h.height > 1 ||
+      (p.body.block.lastCert.length === 0 && equalBytes(header.lastCertHash, ZERO_HASH))) &&
+    p.body.bytes.length <= state.config.blockBytesMax
+  );
+}
+
+export function onValidated(state: CoreState, key: string, ok: boolean, reason?: string): void {
+  const h = state.open;
+  if (h.validity.get(key) !== "pending") return;
+  h.validity.set(key, ok || state.mutation === "skip-validation" ? "ok" : "bad");
+  if (!ok) {
+    for (const certificate of h.notarizations.values()) {
+      if (hashKey(certificate.blockHash!) === key) {
+        state.effects.push({
+          t: "alarm",
+          code: "ORDERING_DIVERGED",
+          message: `a quorum accepted block ${h.height} that this node's ledger refuses: ${reason ?? ""}`,
+        });
+      }
+    }
+  }
+  considerNotarize(state);
+}

@@ -1,0 +1,228 @@
+/** State of the core: what is fixed, what belongs to the open height, and how effects are emitted. */
+import {
+  type Bytes,
+  type Certificate,
+  encodeCertificate,
+  quorumWeight,
+  toHex,
+  type ValidatorSet,
+  type VoteKind,
+} from "@hanse/protocol";
+import type { Height, SignedPlace, View } from "../engine/interfaces.ts";
+import type { WalRecord } from "../wal/records.ts";
+import type { WireMessage } from "../wire/messages.ts";
+import type {
+  AlarmCode,
+  Body,
+  CoreConfig,
+  Effect,
+  Mutation,
+  ParentBlock,
+  Proposal,
+  TimerId,
+  Vote,
+} from "./events.ts";
+import { Tally } from "./tally.ts";
+
+export interface OwnVote {
+  readonly vote: Vote;
+  /** Log record to be durable before it is sent. */
+  readonly seq: number;
+  /** False when its body did not survive a restart: not repeated, since it vouches for the body. */
+  readonly mayRepeat: boolean;
+}
+
+export interface OwnProposal {
+  readonly body: Body;
+  readonly parentView: View;
+  readonly signature: Bytes;
+  readonly seq: number;
+}
+
+/** Everything about the height that is being decided. */
+export interface HeightState {
+  readonly height: Height;
+  readonly set: ValidatorSet;
+  readonly nextSet: ValidatorSet;
+  readonly quorum: number;
+  /** Our index in the set; -1 = observer. */
+  readonly self: number;
+  readonly parent: ParentBlock;
+  readonly lastCert: Bytes;
+  readonly lastSetChangeHeight: Height;
+  /** The parent changed state: one empty block proves it on an idle ledger. */
+  readonly proofDue: boolean;
+  /** `voting` until decided, then `executing` until the application answers. */
+  phase: "voting" | "executing";
+  /** There is a reason to decide this height; before, no timer runs. */
+  active: boolean;
+  /** Some reason other than our own mempool, whose work may vanish. */
+  activeForOthers: boolean;
+  view: View;
+  readonly tally: Tally;
+  /** kind:view -> own vote. */
+  readonly own: Map<string, OwnVote>;
+  readonly ownProposals: Map<View, OwnProposal>;
+  readonly notarizations: Map<View, Certificate>;
+  readonly nullifications: Map<View, Certificate>;
+  finalization: Certificate | undefined;
+  /** Highest view with a notarization or nullification; -1 = none. */
+  certified: View;
+  readonly bodies: Map<string, Body>;
+  readonly persistedBodies: Set<string>;
+  readonly validity: Map<string, "pending" | "ok" | "bad">;
+  readonly proposals: Map<View, { readonly proposal: Proposal; readonly clockOk: boolean }>;
+  building: View | undefined;
+  /** View 0 waits until the interval since the parent is over. */
+  pace: "none" | "waiting" | "over";
+  resends: number;
+  /** Highest view in which each member was seen, and whether its finalize vote was. */
+  readonly seen: Map<string, { view: View; finalized: View }>;
+}
+
+export interface CoreState {
+  readonly config: CoreConfig;
+  readonly mutation: Mutation | undefined;
+  /** Local clock of the running step, milliseconds since 1970. */
+  now: number;
+  effects: Effect[];
+  seq: number;
+  durable: number;
+  /** Own votes that wait to be durable before they count. */
+  readonly undurable: OwnVote[];
+  behind: boolean;
+  /** Undefined = never until told otherwise. */
+  voteFrom: Height | undefined;
+  /** In force from these heights on, ascending. */
+  sets: { readonly height: Height; readonly set: ValidatorSet }[];
+  open: HeightState;
+  /** The height below the open one: for peers that lag by one. */
+  previous: { readonly finalization: Certificate; readonly finalized: Set<string> } | undefined;
+  restored: {
+    votes: readonly SignedPlace[];
+    proposals: readonly SignedPlace[];
+    certificates: readonly Certificate[];
+    bodies: readonly Body[];
+    finals: readonly { readonly body: Body; readonly certificate: Certificate }[];
+  };
+}
+
+export function setAt(state: Pick<CoreState, "sets">, height: Height): ValidatorSet {
+  let found = state.sets[0]!.set;
+  for (const entry of state.sets) if (entry.height <= height) found = entry.set;
+  return found;
+}
+
+export function quorumOf(state: Pick<CoreState, "mutation">, set: ValidatorSet): number {
+  const quorum = quorumWeight(set);
+  return state.mutation === "quorum-one-too-small" ? Math.max(1, quorum - 1) : quorum;
+}
+
+export function createHeight(
+  state: Pick<CoreState, "config" | "mutation" | "sets">,
+  at: Pick<HeightState, "height" | "parent" | "lastCert" | "lastSetChangeHeight" | "proofDue">,
+): HeightState {
+  const set = setAt(state, at.height);
+  return {
+    ...at,
+    set,
+    nextSet: setAt(state, at.height + 1),
+    quorum: quorumOf(state, set),
+    self: set.members.findIndex((member) => member.id === state.config.self),
+    phase: "voting",
+    active: false,
+    activeForOthers: false,
+    view: 0,
+    tally: new Tally(set, state.config.engineEpoch),
+    own: new Map(),
+    ownProposals: new Map(),
+    notarizations: new Map(),
+    nullifications: new Map(),
+    finalization: undefined,
+    certified: -1,
+    bodies: new Map(),
+    persistedBodies: new Set(),
+    validity: new Map(),
+    proposals: new Map(),
+    building: undefined,
+    pace: "none",
+    resends: 0,
+    seen: new Map(),
+  };
+}
+
+export function ownVote(h: HeightState, kind: VoteKind, view: View): OwnVote | undefined {
+  return h.own.get(`${kind}:${view}`);
+}
+
+export function mayVote(state: CoreState): boolean {
+  const h = state.open;
+  return (
+    h.self >= 0 &&
+    h.phase === "voting" &&
+    h.finalization === undefined &&
+    (!state.behind || state.mutation === "vote-while-behind") &&
+    state.voteFrom !== undefined &&
+    h.height >= state.voteFrom
+  );
+}
+
+export function isLeader(state: CoreState, view: View): boolean {
+  return leaderOf(state, view) === state.config.self;
+}
+
+export function leaderOf(state: CoreState, view: View): string {
+  return state.config.leader(state.open.set, state.open.height, view);
+}
+
+export function persist(state: CoreState, record: WalRecord): number {
+  state.seq++;
+  state.effects.push({ t: "persist", seq: state.seq, record });
+  return state.seq;
+}
+
+export function persistBody(state: CoreState, body: Body): void {
+  const h = state.open;
+  if (h.persistedBodies.has(body.key)) return;
+  h.persistedBodies.add(body.key);
+  persist(state, { t: "body", height: h.height, block: body.bytes });
+}
+
+export function persistCertificate(state: CoreState, certificate: Certificate): void {
+  persist(state, {
+    t: "certificate",
+    height: certificate.height,
+    certificate: encodeCertificate(certificate),
+  });
+}
+
+/** Everything that carries, or follows from, our signature waits for the log. */
+export function send(
+  state: CoreState,
+  to: string | "all",
+  message: WireMessage,
+  after = state.seq,
+): void {
+  const bound = state.mutation === "send-before-durable" ? 0 : after;
+  state.effects.push({ t: "send", to, message, after: bound });
+}
+
+export function sendCertificate(state: CoreState, to: string | "all", c: Certificate): void {
+  send(state, to, { t: "certificate", certificate: encodeCertificate(c) });
+}
+
+export function setTimer(state: CoreState, id: TimerId, ms: number): void {
+  state.effects.push({ t: "timer", id, ms });
+}
+
+export function cancelTimer(state: CoreState, id: TimerId): void {
+  state.effects.push({ t: "cancel", id });
+}
+
+export function alarm(state: CoreState, code: AlarmCode, message: string): void {
+  state.effects.push({ t: "alarm", code, message });
+}
+
+export function hashKey(hash: Bytes): string {
+  return toHex(hash);
+}

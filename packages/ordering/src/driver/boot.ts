@@ -1,0 +1,144 @@
+/** What the log, the signing state and the ledger together say at a start. */
+import {
+  decodeBlock,
+  decodeCertificate,
+  equalBytes,
+  HanseError,
+  hashHeader,
+  type ValidatorSet,
+} from "@hanse/protocol";
+import type { Body, BootRecord, ParentBlock } from "../core/events.ts";
+import type { AppInfo, Height, SignedPlace } from "../engine/interfaces.ts";
+import type { WalContents } from "../wal/wal.ts";
+import { bodyFromBytes } from "../wire/bodies.ts";
+import type { BuiltinEngineOptions } from "./runtime.ts";
+
+/**
+ * @throws HanseError `ORDERING_STATE_MISMATCH` when the ledger's last block is not the one that
+ * its height names; `ORDERING_SETS_UNKNOWN` when the log that knew the validator set is gone.
+ */
+export async function createBootRecord(
+  options: BuiltinEngineOptions,
+  contents: WalContents,
+  info: AppInfo,
+): Promise<BootRecord> {
+  const { signer } = options;
+  const sets: { height: Height; set: ValidatorSet }[] = [{ height: 0, set: options.genesisSet }];
+  const bodies = new Map<string, Body>();
+  const votes = new Map<string, SignedPlace>();
+  const proposals = new Map<string, SignedPlace>();
+  const certificates: BootRecord["certificates"][number][] = [];
+  const finals: BootRecord["finals"][number][] = [];
+  const damaged = contents.damage !== "none";
+  for (const record of damaged ? [] : contents.records) {
+    if (record.t === "set") {
+      const at = sets.findIndex((entry) => entry.height >= record.height);
+      // A repeated or re-executed update gives the same set again.
+      if (at >= 0) sets.splice(at);
+      sets.push({ height: record.height, set: record.set });
+      continue;
+    }
+    if (record.t === "base" || record.height <= info.height) continue;
+    switch (record.t) {
+      case "vote":
+        votes.set(`${record.kind}:${record.height}:${record.view}`, record);
+        break;
+      case "proposal":
+        proposals.set(`${record.height}:${record.view}`, { ...record, kind: "propose" });
+        break;
+      case "body": {
+        const body = bodyFromBytes(record.block);
+        bodies.set(body.key, body);
+        break;
+      }
+      case "certificate":
+        certificates.push(decodeCertificate(record.certificate));
+        break;
+      case "final": {
+        const body = [...bodies.values()].find((b) => equalBytes(b.hash, record.blockHash));
+        if (body !== undefined) {
+          finals.push({ body, certificate: decodeCertificate(record.certificate) });
+        }
+        break;
+      }
+    }
+  }
+  let signedHeight = 0;
+  for (const place of signer.signed) {
+    signedHeight = Math.max(signedHeight, place.height);
+    const at = `${place.height}:${place.view}`;
+    if (place.kind === "propose") {
+      if (!proposals.has(at)) proposals.set(at, place);
+    } else if (!votes.has(`${place.kind}:${at}`)) {
+      votes.set(`${place.kind}:${at}`, place);
+    }
+  }
+  const parent = await readParent(options, info);
+  let inForce = options.genesisSet;
+  for (const entry of sets) if (entry.height <= info.height + 1) inForce = entry.set;
+  if (
+    parent.nextValidatorsHash !== undefined &&
+    !equalBytes(parent.nextValidatorsHash, inForce.hash)
+  ) {
+    throw new HanseError(
+      "ORDERING_SETS_UNKNOWN",
+      "corrupt",
+      `the validator set after height ${info.height} is not in this node's log: restore the log, ` +
+        "or empty the ledger's database so that this node catches up from the others",
+    );
+  }
+  let below = options.genesisSet;
+  for (const entry of sets) if (entry.height <= info.height) below = entry.set;
+  const changedSet = info.height > 0 && !equalBytes(below.hash, inForce.hash);
+  return {
+    parent: parent.block,
+    lastCert: parent.certificate,
+    lastSetChangeHeight: changedSet ? info.height + 1 : parent.lastSetChangeHeight,
+    changed: parent.changed,
+    hasWork: options.app.hasWork(),
+    voteFrom: signer.quarantined === undefined ? Math.max(signer.floor, signedHeight) : undefined,
+    sets,
+    finals,
+    votes: [...votes.values()],
+    proposals: [...proposals.values()],
+    certificates,
+    bodies: [...bodies.values()],
+  };
+}
+
+async function readParent(options: BuiltinEngineOptions, info: AppInfo) {
+  if (info.height === 0) {
+    const block: ParentBlock = { height: 0, hash: options.ledgerId, time: options.genesisTime };
+    return {
+      block,
+      certificate: new Uint8Array(0),
+      lastSetChangeHeight: 1,
+      changed: false,
+      nextValidatorsHash: undefined,
+    };
+  }
+  const [stored] = await options.blocks.blocks(info.height, info.height, 1);
+  const header = stored === undefined ? undefined : decodeBlock(stored.bytes).header;
+  const hash = header === undefined ? undefined : hashHeader(header);
+  if (
+    stored === undefined ||
+    header === undefined ||
+    hash === undefined ||
+    header.height !== info.height ||
+    !equalBytes(hash, info.blockHash)
+  ) {
+    throw new HanseError(
+      "ORDERING_STATE_MISMATCH",
+      "corrupt",
+      `the ledger says height ${info.height} but its block is missing or another`,
+    );
+  }
+  const block: ParentBlock = { height: info.height, hash, time: header.time };
+  return {
+    block,
+    certificate: stored.certificate,
+    lastSetChangeHeight: header.lastSetChangeHeight,
+    changed: !equalBytes(info.stateRoot, header.prevStateRoot),
+    nextValidatorsHash: header.nextValidatorsHash,
+  };
+}

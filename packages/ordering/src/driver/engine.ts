@@ -1,0 +1,470 @@
+/** The built-in ordering engine: the Simplex core with its log, its peers and its ledger. */
+import {
+  type Block,
+  type Bytes,
+  encodeBlock,
+  equalBytes,
+  hashHeader,
+  toHanseError,
+  toHex,
+} from "@hanse/protocol";
+import { type Core, createCore } from "../core/core.ts";
+import {
+  type Body,
+  type CoreEvent,
+  type Effect,
+  LAN_TIMEOUTS,
+  type TimerId,
+} from "../core/events.ts";
+import type { Height, OrderingEngine, OrderingStatus } from "../engine/interfaces.ts";
+import { openWal, removeWal } from "../wal/wal.ts";
+import { certificateChecks, tryDecodeCertificate } from "../wire/bodies.ts";
+import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
+import { createBootRecord } from "./boot.ts";
+import { CatchUp } from "./catch-up.ts";
+import { Executor } from "./executor.ts";
+import { Inbox } from "./inbox.ts";
+import { Persistence } from "./persistence.ts";
+import { Quarantine } from "./quarantine.ts";
+import {
+  type BuiltinEngineOptions,
+  DEFAULT_TUNING,
+  type EngineEvent,
+  type EngineTuning,
+  type Runtime,
+  verifyAll,
+} from "./runtime.ts";
+
+/** @throws nothing; `start` throws when the folder and the ledger do not fit together. */
+export function createBuiltinEngine(options: BuiltinEngineOptions): OrderingEngine {
+  return new BuiltinEngine(options);
+}
+
+class BuiltinEngine implements OrderingEngine, Runtime {
+  readonly kind = "builtin";
+  readonly options: BuiltinEngineOptions;
+  readonly engineEpoch: number;
+  readonly tuning: EngineTuning;
+  readonly core: Core;
+  #persistence!: Persistence;
+  #executor!: Executor;
+  #inbox!: Inbox;
+  #catchUp!: CatchUp;
+  #quarantine: Quarantine | undefined;
+  #queue: CoreEvent[] = [];
+  #stepping = false;
+  #started = false;
+  #stopped = false;
+  #halted: string | undefined;
+  readonly #timers = new Map<TimerId, { cancel(): void }>();
+  #heartbeat: { cancel(): void } | undefined;
+  /** Since when the open height has a reason to be decided. */
+  #activeSince: number | undefined;
+
+  constructor(options: BuiltinEngineOptions) {
+    this.options = options;
+    this.engineEpoch = options.engineEpoch ?? 0;
+    this.tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    this.core = createCore({
+      self: options.signer.id,
+      ledgerId: options.ledgerId,
+      engineEpoch: this.engineEpoch,
+      timeouts: { ...LAN_TIMEOUTS, ...options.timeouts },
+      blockIntervalMsMin: options.blockIntervalMsMin,
+      blockBytesMax: options.blockBytesMax,
+      clockAheadMsMax: this.tuning.clockAheadMsMax,
+      clockBehindMsMax: this.tuning.clockBehindMsMax,
+      leader: (set, height, view) => options.policy.leader(set, height, view),
+      sign: (at, message) => options.signer.sign(at, message),
+      ...(options.testOnlyMutation === undefined
+        ? {}
+        : { testOnlyMutation: options.testOnlyMutation }),
+    });
+  }
+
+  get stopped(): boolean {
+    return this.#stopped || this.#halted !== undefined;
+  }
+
+  get executedHeight(): Height {
+    return this.#executor.executed;
+  }
+
+  async start(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
+    const { options } = this;
+    const { disk, signer, transport } = options;
+    const { contents, wal } = openWal({
+      disk,
+      ledgerId: options.ledgerId,
+      segmentBytes: this.tuning.segmentBytes,
+    });
+    if (contents.damage !== "none") signer.quarantine("log-corrupt");
+    else signer.confirmLog(contents.sequence);
+    const info = await options.app.info();
+    const record = await createBootRecord(options, contents, info);
+    this.#persistence = new Persistence({
+      disk,
+      signer,
+      wal: signer.quarantined === undefined ? wal : undefined,
+      send: (to, channel, bytes) => {
+        if (this.stopped) return;
+        if (to === "all") transport.broadcast(channel, bytes);
+        else transport.send(to, channel, bytes);
+      },
+      onDurable: (seq) => {
+        this.step({ t: "durable", seq });
+        this.#inbox.recheckVotes();
+      },
+      onFailure: (error) => this.halt("ORDERING_DISK", toHanseError(error).message),
+    });
+    this.#executor = new Executor(this, this.#persistence, info);
+    this.#catchUp = new CatchUp(this, this.#executor);
+    this.#inbox = new Inbox(this, {
+      claim: (peer, height) => this.#catchUp.claim(peer, height),
+      status: (peer, message) => this.#onStatus(peer, message),
+      range: (peer, message) => this.#catchUp.answer(peer, message),
+      serveRange: (peer, from, to) => this.#background(this.#catchUp.serve(peer, from, to)),
+      help: (peer, height) => this.#background(this.#catchUp.help(peer, height)),
+    });
+    this.#apply(this.core.boot(record, options.clock.now()));
+    if (signer.quarantined !== undefined) {
+      this.report({ t: "quarantine", reason: signer.quarantined });
+      if (signer.quarantined !== "duplicate-key") {
+        this.#quarantine = new Quarantine(this, (voteFrom) => this.#endQuarantine(voteFrom));
+      }
+    }
+    transport.onPeer((peer, up) => {
+      if (this.stopped) return;
+      this.#catchUp.connection(peer, up);
+      if (up) this.#sendStatus(peer, 0, true);
+    });
+    transport.onMessage((from, channel, message) => {
+      if (channel === "transactions" || this.stopped) return;
+      this.#inbox.receive(from, message);
+      this.#settle();
+    });
+    for (const peer of transport.peers()) this.#catchUp.connection(peer, true);
+    this.#sendStatus("all", 0, true);
+    this.#beat();
+    this.#quarantine?.begin();
+    this.#settle();
+  }
+
+  async stop(how: "drain" | "now"): Promise<void> {
+    if (how === "drain" && this.#started && !this.stopped) await this.#executor.idle();
+    this.#stopped = true;
+    this.#cancelAll();
+  }
+
+  wake(): void {
+    if (this.#started && !this.stopped && this.#executor !== undefined) this.step({ t: "work" });
+  }
+
+  status(): OrderingStatus {
+    const { core, options } = this;
+    if (this.#executor === undefined) {
+      return {
+        height: 0,
+        view: 0,
+        role: "observer",
+        syncing: false,
+        quarantined: options.signer.quarantined,
+        stalledSince: undefined,
+        peers: [],
+      };
+    }
+    const now = options.clock.now();
+    const since = this.#activeSince;
+    const stalled = since !== undefined && now - since >= this.tuning.stalledAfterMs;
+    const { set, self } = core.open;
+    const leads = self >= 0 && core.leader(core.view) === options.signer.id;
+    return {
+      height: this.#executor.executed,
+      view: core.view,
+      role: self < 0 || !core.voting ? "observer" : leads ? "leader" : "follower",
+      syncing: this.#catchUp.behind,
+      quarantined: this.#halted ?? options.signer.quarantined,
+      stalledSince: stalled ? since : undefined,
+      peers: set.members
+        .filter((member) => member.id !== options.signer.id)
+        .map(({ id }) => {
+          const peer = this.#catchUp.peers.get(id);
+          return { id, connected: peer?.connected ?? false, height: peer?.height ?? 0 };
+        }),
+    };
+  }
+
+  step(event: CoreEvent): void {
+    this.#queue.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        if (this.stopped) break;
+        this.#apply(this.core.step(next, this.options.clock.now()));
+      }
+    } catch (thrown) {
+      // Anything thrown in here is a broken invariant; going on could sign what is not meant.
+      this.halt("ORDERING_BUG", thrown instanceof Error ? `${thrown.stack}` : String(thrown));
+    } finally {
+      this.#queue.length = 0;
+      this.#stepping = false;
+    }
+    this.#settle();
+  }
+
+  #settling = false;
+
+  /** After steps: one sync for all of them, messages of a newly opened height, catching up. */
+  #settle(): void {
+    if (this.#settling || this.#stepping || this.stopped) return;
+    this.#settling = true;
+    try {
+      this.#persistence.flush();
+      this.#watchActivity();
+      this.#inbox.follow();
+      this.#catchUp.tick();
+      this.#persistence.flush();
+    } finally {
+      this.#settling = false;
+    }
+  }
+
+  #watchActivity(): void {
+    const { core } = this;
+    if (!core.active && !core.executing) this.#activeSince = undefined;
+    else this.#activeSince ??= this.options.clock.now();
+  }
+
+  send(to: string | "all", message: WireMessage): void {
+    if (this.stopped) return;
+    const { transport } = this.options;
+    const bytes = encodeMessage(message);
+    if (to === "all") transport.broadcast(channelOf(message), bytes);
+    else transport.send(to, channelOf(message), bytes);
+  }
+
+  report(event: EngineEvent): void {
+    this.options.report?.(event);
+  }
+
+  halt(code: string, message: string): void {
+    if (this.stopped) return;
+    this.#halted = `${code}: ${message}`;
+    this.report({ t: "halted", code, message });
+    this.#cancelAll();
+  }
+
+  #cancelAll(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#heartbeat?.cancel();
+    this.#quarantine?.stop();
+    this.#catchUp?.stop();
+  }
+
+  /** Answers to peers fail alone: a block that cannot be read is not a reason to stop. */
+  #background(work: Promise<void>): void {
+    work.catch((thrown: unknown) => {
+      const error = toHanseError(thrown);
+      this.report({ t: "alarm", code: "ORDERING_SERVE", message: error.message });
+    });
+  }
+
+  #apply(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (this.stopped) return;
+      switch (effect.t) {
+        case "persist":
+          this.#persistence.persist(effect.seq, effect.record);
+          break;
+        case "send":
+          this.#persistence.send(
+            effect.after,
+            effect.to,
+            channelOf(effect.message),
+            encodeMessage(effect.message),
+          );
+          break;
+        case "timer":
+          this.#setTimer(effect.id, effect.ms);
+          break;
+        case "cancel":
+          this.#timers.get(effect.id)?.cancel();
+          this.#timers.delete(effect.id);
+          break;
+        case "build":
+          this.#build(effect.height, effect.view, effect.now);
+          break;
+        case "validate":
+          this.#validate(effect.body);
+          break;
+        case "execute": {
+          const since = this.#activeSince;
+          const agreed = since === undefined ? undefined : this.options.clock.now() - since;
+          this.#activeSince = undefined;
+          this.#executor.execute(effect.body, effect.certificate, agreed);
+          break;
+        }
+        case "commit":
+          this.#executor.commit(effect.height, effect.after);
+          break;
+        case "evidence":
+          this.report(effect);
+          break;
+        case "alarm":
+          this.#onAlarm(effect.code, effect.message);
+          break;
+      }
+    }
+  }
+
+  #onAlarm(code: string, message: string): void {
+    this.report({ t: "alarm", code, message });
+    if (code === "ORDERING_DUPLICATE_KEY") {
+      this.options.signer.quarantine("duplicate-key");
+      this.report({ t: "quarantine", reason: "duplicate-key" });
+    } else {
+      this.halt(code, message);
+    }
+  }
+
+  #setTimer(id: TimerId, ms: number): void {
+    this.#timers.get(id)?.cancel();
+    const timer = this.options.clock.setTimer(ms, () => {
+      if (this.#timers.get(id) === timer) this.#timers.delete(id);
+      if (!this.stopped) this.step({ t: "timer", id });
+    });
+    this.#timers.set(id, timer);
+  }
+
+  #build(height: Height, view: number, now: number): void {
+    const { core, options } = this;
+    const { parent, lastCert, set, nextSet, lastSetChangeHeight } = core.open;
+    options.app
+      .buildBlock({
+        height,
+        view,
+        parent,
+        lastCert,
+        evidence: [],
+        proposer: options.signer.id,
+        set,
+        nextSet,
+        engineEpoch: this.engineEpoch,
+        lastSetChangeHeight,
+        policyExtra: new Uint8Array(0),
+        now,
+      })
+      .then(
+        (block) => {
+          if (this.stopped) return;
+          this.step({ t: "built", height, view, body: bodyOf(block) });
+        },
+        (thrown: unknown) => {
+          if (this.stopped) return;
+          const error = toHanseError(thrown);
+          this.report({
+            t: "alarm",
+            code: "ORDERING_BUILD",
+            message: `${error.code}: ${error.message}`,
+          });
+          this.step({ t: "buildFailed", height, view });
+        },
+      );
+  }
+
+  #validate(body: Body): void {
+    const { height } = body.block.header;
+    this.#isValid(body).then(
+      (verdict) => {
+        if (this.stopped) return;
+        this.step({
+          t: "validated",
+          height,
+          key: body.key,
+          ok: verdict.ok,
+          ...(verdict.ok ? {} : { reason: verdict.reason }),
+        });
+      },
+      (thrown: unknown) => {
+        const error = toHanseError(thrown);
+        this.halt("ORDERING_VALIDATE", `${error.code}: ${error.message}`);
+      },
+    );
+  }
+
+  async #isValid(body: Body): Promise<{ ok: true } | { ok: false; reason: string }> {
+    const { lastCert, header } = body.block;
+    if (!(await this.#isFinalBelow(lastCert, header.height, header.parentHash))) {
+      return { ok: false, reason: "the certificate of the height below does not hold" };
+    }
+    return this.options.app.validateBlock(body.block, body.hash);
+  }
+
+  async #isFinalBelow(bytes: Bytes, height: Height, parentHash: Bytes): Promise<boolean> {
+    const { core, options } = this;
+    if (height === 1) return bytes.length === 0;
+    if (height === core.height && equalBytes(bytes, core.open.lastCert)) return true;
+    const certificate = tryDecodeCertificate(bytes);
+    if (
+      certificate?.kind !== "finalize" ||
+      certificate.height !== height - 1 ||
+      certificate.engineEpoch !== this.engineEpoch ||
+      certificate.blockHash === undefined ||
+      !equalBytes(certificate.blockHash, parentHash)
+    ) {
+      return false;
+    }
+    const set = core.setAt(height - 1);
+    const checks = certificateChecks(certificate, set, core.quorumOf(set), options.ledgerId);
+    return checks !== undefined && verifyAll(this, checks);
+  }
+
+  #onStatus(peer: string, message: Extract<WireMessage, { t: "status" }>): void {
+    if (message.ask) this.#sendStatus(peer, message.nonce, false);
+    this.#quarantine?.answer(peer, message.height, message.nonce);
+    this.#catchUp.claim(peer, message.height, message.lowest);
+  }
+
+  #sendStatus(to: string | "all", nonce: number, ask: boolean): void {
+    this.send(to, { t: "status", height: this.executedHeight, lowest: 1, nonce, ask });
+  }
+
+  #beat(): void {
+    this.#heartbeat = this.options.clock.setTimer(this.tuning.heartbeatMs, () => {
+      if (this.stopped) return;
+      this.#sendStatus("all", 0, false);
+      this.#beat();
+    });
+  }
+
+  #endQuarantine(voteFrom: Height): void {
+    this.#quarantine = undefined;
+    const { disk, signer, options } = { ...this.options, options: this.options };
+    signer.restart(voteFrom);
+    disk.sync().then(
+      () => {
+        if (this.stopped) return;
+        // Only now: before, a crash would have found an empty log beside an old signing state.
+        removeWal(disk);
+        const { wal } = openWal({
+          disk,
+          ledgerId: options.ledgerId,
+          segmentBytes: this.tuning.segmentBytes,
+        });
+        if (wal !== undefined) this.#persistence.useWal(wal);
+        this.report({ t: "quarantineOver", voteFrom });
+        this.step({ t: "quarantine", until: voteFrom });
+      },
+      (error: unknown) => this.halt("ORDERING_DISK", toHanseError(error).message),
+    );
+  }
+}
+
+export function bodyOf(block: Block): Body {
+  const hash = hashHeader(block.header);
+  return { hash, key: toHex(hash), block, bytes: encodeBlock(block) };
+}

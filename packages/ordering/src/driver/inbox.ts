@@ -1,0 +1,356 @@
+/** Messages from peers: decoded, bounded, checked, and only then given to the core. */
+import {
+  type Bytes,
+  type Certificate,
+  equalBytes,
+  HanseError,
+  sha256,
+  toHanseError,
+  toHex,
+  type ValidatorId,
+} from "@hanse/protocol";
+import type { Height } from "../engine/interfaces.ts";
+import {
+  bodyFromBytes,
+  certificateChecks,
+  type SignatureCheck,
+  tryDecodeCertificate,
+} from "../wire/bodies.ts";
+import {
+  decodeMessage,
+  type ProposeMessage,
+  proposeMessage,
+  type VoteMessage,
+  type WireMessage,
+} from "../wire/messages.ts";
+import { type Runtime, TokenBuckets, verifyAll } from "./runtime.ts";
+import { VoteGate } from "./vote-gate.ts";
+
+/** Messages of the next height kept until it opens: votes and first proposals of every member. */
+const STASH_MAX = 4096;
+const STASH_BYTES_MAX = 64 * 1024 * 1024;
+/** Certificates being verified at once. */
+const CERTIFICATES_IN_CHECK_MAX = 256;
+
+export interface InboxPeers {
+  /** The peer is past this height: `height` is final there. */
+  claim(peer: ValidatorId, height: Height): void;
+  status(peer: ValidatorId, message: Extract<WireMessage, { t: "status" }>): void;
+  range(peer: ValidatorId, message: Extract<WireMessage, { t: "range" }>): void;
+  serveRange(peer: ValidatorId, from: Height, to: Height): void;
+  /** Sends the final block of a height below ours. */
+  help(peer: ValidatorId, height: Height): void;
+}
+
+export class Inbox {
+  readonly #runtime: Runtime;
+  readonly #peers: InboxPeers;
+  readonly #gate: VoteGate;
+  readonly #buckets: TokenBuckets;
+  #stash: { readonly from: ValidatorId; readonly message: WireMessage }[] = [];
+  #stashKeys = new Set<string>();
+  #stashBytes = 0;
+  /** First votes for the height just decided: late, not lost. */
+  #late = new Set<string>();
+  #inCheck = new Set<string>();
+  #height = 0;
+
+  constructor(runtime: Runtime, peers: InboxPeers) {
+    this.#runtime = runtime;
+    this.#peers = peers;
+    this.#gate = new VoteGate(runtime);
+    this.#buckets = new TokenBuckets(runtime.options.clock, runtime.tuning.requestsPerSecond);
+  }
+
+  receive(from: ValidatorId, bytes: Bytes): void {
+    let message: WireMessage;
+    try {
+      message = decodeMessage(bytes);
+    } catch (error) {
+      this.#bad(from, toHanseError(error).code);
+      return;
+    }
+    try {
+      this.#dispatch(from, message);
+    } catch (error) {
+      if (!(error instanceof HanseError) || error.kind === "corrupt") throw error;
+      this.#bad(from, error.code);
+    }
+  }
+
+  /** The core may have opened another height; called after every step. */
+  follow(): void {
+    const { core } = this.#runtime;
+    if (core.executing || core.height === this.#height) return;
+    this.#height = core.height;
+    this.#late.clear();
+    this.#inCheck.clear();
+    this.#gate.clear(core.height);
+    const stash = this.#stash;
+    this.#stash = [];
+    this.#stashKeys = new Set();
+    this.#stashBytes = 0;
+    for (const { from, message } of stash) this.#dispatch(from, message);
+  }
+
+  recheckVotes(): void {
+    this.#gate.recheck();
+  }
+
+  #bad(peer: ValidatorId, code: string): void {
+    this.#runtime.report({ t: "badPeer", peer, code });
+  }
+
+  #dispatch(from: ValidatorId, message: WireMessage): void {
+    switch (message.t) {
+      case "vote":
+        this.#onVote(from, message);
+        return;
+      case "propose":
+        this.#onPropose(from, message);
+        return;
+      case "certificate":
+        this.#onCertificates(from, [message.certificate]);
+        return;
+      case "certificates":
+        this.#onCertificates(from, message.certificates);
+        return;
+      case "need":
+        if (!this.#buckets.take(from)) return;
+        if (message.height < this.#runtime.core.height) this.#peers.help(from, message.height);
+        else this.#runtime.step({ ...message, from });
+        return;
+      case "getBlock":
+        if (!this.#buckets.take(from)) return;
+        if (message.height < this.#runtime.core.height) this.#peers.help(from, message.height);
+        else this.#runtime.step({ t: "getBlock", from, hash: message.hash });
+        return;
+      case "block":
+        this.#onBlock(message.block);
+        return;
+      case "final":
+        this.#onFinal(from, message.block, message.certificate);
+        return;
+      case "status":
+        this.#peers.status(from, message);
+        return;
+      case "getRange":
+        if (this.#buckets.take(from)) this.#peers.serveRange(from, message.from, message.to);
+        return;
+      case "range":
+        this.#peers.range(from, message);
+    }
+  }
+
+  /** True when the message is for the open height; otherwise it was stashed, answered or dropped. */
+  #isForOpenHeight(
+    from: ValidatorId,
+    message: VoteMessage | ProposeMessage,
+    place: string,
+  ): boolean {
+    const { core } = this.#runtime;
+    if (message.engineEpoch !== this.#runtime.engineEpoch) return false;
+    const { height } = message;
+    if (height > core.height) {
+      // To act at a height, one needs the finality of the height below.
+      if (isMember(this.#runtime, from)) this.#peers.claim(from, height - 1);
+      if (height === core.height + 1) this.#keep(from, message, place);
+      return false;
+    }
+    if (height < core.height) {
+      if (height === core.height - 1) {
+        if (message.t === "vote") this.#runtime.step({ ...message, t: "seen", from });
+        // Votes that crossed the decision are no call for help; repeated ones are.
+        if (!this.#late.has(`${from}:${place}`)) {
+          if (this.#late.size < STASH_MAX) this.#late.add(`${from}:${place}`);
+          return false;
+        }
+      }
+      if (this.#buckets.take(from)) this.#peers.help(from, height);
+      return false;
+    }
+    return !core.executing;
+  }
+
+  #keep(from: ValidatorId, message: VoteMessage | ProposeMessage, place: string): void {
+    const { core } = this.#runtime;
+    const set = core.setAt(message.height);
+    if (!set.members.some((member) => member.id === from)) return;
+    const bytes = message.t === "propose" ? message.block.length : 256;
+    if (message.t === "propose") {
+      const { leader } = this.#runtime.options.policy;
+      if (message.view > 1 || leader(set, message.height, message.view) !== from) return;
+    } else if (message.view > 8) {
+      return;
+    }
+    const key = `${from}:${place}`;
+    if (this.#stashKeys.has(key) || this.#stash.length >= STASH_MAX) return;
+    if (this.#stashBytes + bytes > STASH_BYTES_MAX) return;
+    this.#stashKeys.add(key);
+    this.#stashBytes += bytes;
+    this.#stash.push({ from, message });
+  }
+
+  #onVote(from: ValidatorId, m: VoteMessage): void {
+    if (!this.#isForOpenHeight(from, m, `${m.kind}:${m.view}`)) return;
+    const { core } = this.#runtime;
+    const signer = core.open.set.members.findIndex((member) => member.id === from);
+    if (signer < 0) return;
+    this.#runtime.step({ t: "seen", from, height: m.height, view: m.view, kind: m.kind });
+    if (!core.wantsVote(m.kind, m.height, m.view)) return;
+    this.#gate.add({
+      kind: m.kind,
+      height: m.height,
+      view: m.view,
+      ...(m.blockHash === undefined ? {} : { blockHash: m.blockHash }),
+      ...(m.parentView === undefined ? {} : { parentView: m.parentView }),
+      signer,
+      signature: m.signature,
+    });
+  }
+
+  #onPropose(from: ValidatorId, m: ProposeMessage): void {
+    if (!this.#isForOpenHeight(from, m, `propose:${m.view}`)) return;
+    const { core, options, engineEpoch } = this.#runtime;
+    const key = core.open.set.members.find((member) => member.id === from)?.key;
+    if (key === undefined || !core.wantsProposal(from, m)) return;
+    if (m.block.length > options.blockBytesMax) {
+      this.#bad(from, "ORDERING_BLOCK_TOO_LARGE");
+      return;
+    }
+    const body = bodyFromBytes(m.block);
+    const { set } = core.open;
+    const message = proposeMessage({
+      ledgerId: options.ledgerId,
+      engineEpoch,
+      height: m.height,
+      view: m.view,
+      validatorsHash: set.hash,
+      blockHash: body.hash,
+      parentView: m.parentView,
+    });
+    verifyAll(this.#runtime, [{ key, message, signature: m.signature }]).then(
+      (ok) => {
+        if (this.#runtime.stopped) return;
+        if (!ok) {
+          this.#bad(from, "ORDERING_PROPOSAL_SIGNATURE");
+          return;
+        }
+        // What justifies the proposal first: it may bring us into its view.
+        const then = () =>
+          this.#runtime.step({
+            t: "proposal",
+            proposal: {
+              from,
+              height: m.height,
+              view: m.view,
+              parentView: m.parentView,
+              body,
+              signature: m.signature,
+            },
+          });
+        if (m.justification.length === 0) then();
+        else this.#onCertificates(from, m.justification, then);
+      },
+      (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
+    );
+  }
+
+  #onCertificates(from: ValidatorId, list: readonly Bytes[], then?: () => void): void {
+    const { core, options } = this.#runtime;
+    const { set, quorum } = core.open;
+    const found: { readonly certificate: Certificate; readonly checks: SignatureCheck[] }[] = [];
+    for (const bytes of list) {
+      const certificate = tryDecodeCertificate(bytes);
+      if (certificate === undefined || certificate.engineEpoch !== this.#runtime.engineEpoch) {
+        this.#bad(from, "ORDERING_CERTIFICATE");
+        continue;
+      }
+      if (certificate.height > core.height && isMember(this.#runtime, from)) {
+        const final = certificate.kind === "finalize" ? certificate.height : certificate.height - 1;
+        this.#peers.claim(from, final);
+      }
+      if (!core.wantsCertificate(certificate)) continue;
+      const mark = toHex(sha256(bytes));
+      if (this.#inCheck.has(mark) && then === undefined) continue;
+      if (this.#inCheck.size >= CERTIFICATES_IN_CHECK_MAX) continue;
+      const checks = certificateChecks(certificate, set, quorum, options.ledgerId);
+      if (checks === undefined) {
+        this.#bad(from, "ORDERING_CERTIFICATE");
+        continue;
+      }
+      this.#inCheck.add(mark);
+      found.push({ certificate, checks });
+    }
+    if (found.length === 0) {
+      then?.();
+      return;
+    }
+    const all = found.flatMap(({ checks }) => checks);
+    options.verify(all).then(
+      (verdicts) => {
+        if (this.#runtime.stopped) return;
+        let at = 0;
+        // Lowest view first, so that no view is skipped that could have been entered in order.
+        const good: Certificate[] = [];
+        for (const { certificate, checks } of found) {
+          const mine = verdicts.slice(at, at + checks.length);
+          at += checks.length;
+          if (mine.length === checks.length && mine.every((verdict) => verdict)) {
+            good.push(certificate);
+          } else {
+            this.#bad(from, "ORDERING_CERTIFICATE_SIGNATURE");
+          }
+        }
+        good.sort((a, b) => a.view - b.view);
+        for (const certificate of good) this.#runtime.step({ t: "certificate", certificate });
+        this.#inCheck.clear();
+        then?.();
+      },
+      (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
+    );
+  }
+
+  #onBlock(bytes: Bytes): void {
+    if (bytes.length > this.#runtime.options.blockBytesMax) return;
+    const body = bodyFromBytes(bytes);
+    if (body.block.header.height === this.#runtime.core.height) {
+      this.#runtime.step({ t: "body", body });
+    }
+  }
+
+  /** A decided block of the open height, sent by a peer that is past it. */
+  #onFinal(from: ValidatorId, block: Bytes, certificateBytes: Bytes): void {
+    const { core, options } = this.#runtime;
+    const certificate = tryDecodeCertificate(certificateBytes);
+    if (certificate?.kind !== "finalize" || certificate.blockHash === undefined) {
+      this.#bad(from, "ORDERING_CERTIFICATE");
+      return;
+    }
+    if (certificate.height !== core.height || core.executing) {
+      if (certificate.height > core.height && isMember(this.#runtime, from)) {
+        this.#peers.claim(from, certificate.height);
+      }
+      return;
+    }
+    const body = bodyFromBytes(block);
+    const { set, quorum } = core.open;
+    const checks = certificateChecks(certificate, set, quorum, options.ledgerId);
+    if (checks === undefined || !equalBytes(body.hash, certificate.blockHash)) {
+      this.#bad(from, "ORDERING_CERTIFICATE");
+      return;
+    }
+    verifyAll(this.#runtime, checks).then(
+      (ok) => {
+        if (this.#runtime.stopped) return;
+        if (ok) this.#runtime.step({ t: "decided", body, certificate, log: true });
+        else this.#bad(from, "ORDERING_CERTIFICATE_SIGNATURE");
+      },
+      (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
+    );
+  }
+}
+
+function isMember(runtime: Runtime, id: ValidatorId): boolean {
+  return runtime.core.open.set.members.some((member) => member.id === id);
+}

@@ -1,0 +1,156 @@
+/** What the parts of the driver share. */
+import type { Bytes, Hash, ValidatorId, ValidatorSet } from "@hanse/protocol";
+import type { Core } from "../core/core.ts";
+import type { CoreEvent, Evidence, Mutation, Timeouts } from "../core/events.ts";
+import type {
+  BlockSource,
+  Clock,
+  ConsensusSigner,
+  Disk,
+  Height,
+  LedgerApp,
+  Transport,
+  ValidatorPolicy,
+} from "../engine/interfaces.ts";
+import type { SignatureCheck } from "../wire/bodies.ts";
+import type { WireMessage } from "../wire/messages.ts";
+
+export interface BuiltinEngineOptions {
+  readonly ledgerId: Hash;
+  readonly engineEpoch?: number;
+  /** The set in force at heights 1 and 2. */
+  readonly genesisSet: ValidatorSet;
+  /** Milliseconds since 1970; block 1 is later. */
+  readonly genesisTime: number;
+  readonly app: LedgerApp;
+  readonly transport: Transport;
+  /** Holds the log and the signing state; the signer's disk. */
+  readonly disk: Disk;
+  readonly signer: ConsensusSigner;
+  readonly clock: Clock;
+  readonly policy: ValidatorPolicy;
+  /** Durable blocks, for peers that catch up and for our own start. */
+  readonly blocks: BlockSource;
+  /** One verdict per check, in order. */
+  readonly verify: (checks: readonly SignatureCheck[]) => Promise<readonly boolean[]>;
+  /** Least pause between blocks, milliseconds. */
+  readonly blockIntervalMsMin: number;
+  readonly blockBytesMax: number;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly tuning?: Partial<EngineTuning>;
+  /** Everything worth a log line or a metric. */
+  readonly report?: (event: EngineEvent) => void;
+  /** For the mutation check of the simulator only. Not reachable from configuration. */
+  readonly testOnlyMutation?: Mutation;
+}
+
+export interface EngineTuning {
+  /** Executed heights that may wait for their durable commit. */
+  readonly commitLagMax: number;
+  /** Bytes after which the log starts a new segment. */
+  readonly segmentBytes: number;
+  /** Every so often peers are told our height. */
+  readonly heartbeatMs: number;
+  /** So long a peer may be one height ahead before we ask for it. */
+  readonly lagMs: number;
+  /** So long a peer may take to answer a range. */
+  readonly rangeTimeoutMs: number;
+  /** Ranges asked for at the same time. */
+  readonly rangesInFlightMax: number;
+  /** Bytes of blocks fetched and not yet executed. */
+  readonly fetchedBytesMax: number;
+  readonly clockAheadMsMax: number;
+  readonly clockBehindMsMax: number;
+  /** Work waiting for so long without a final block counts as stalled. */
+  readonly stalledAfterMs: number;
+  /** Requests (need, block, range, help) one peer may make per second. */
+  readonly requestsPerSecond: number;
+}
+
+export const DEFAULT_TUNING: EngineTuning = {
+  commitLagMax: 4,
+  segmentBytes: 16 * 1024 * 1024,
+  heartbeatMs: 5_000,
+  lagMs: 50,
+  rangeTimeoutMs: 5_000,
+  rangesInFlightMax: 3,
+  fetchedBytesMax: 48 * 1024 * 1024,
+  clockAheadMsMax: 10_000,
+  clockBehindMsMax: 60_000,
+  stalledAfterMs: 5_000,
+  requestsPerSecond: 100,
+};
+
+export type EngineEvent =
+  | {
+      readonly t: "final";
+      readonly height: Height;
+      readonly proposer: ValidatorId;
+      readonly views: number;
+      readonly signers: number;
+      readonly bytes: number;
+      readonly transactions: number;
+      /** From the height's first activity here to its finality; undefined when caught up. */
+      readonly agreedMs: number | undefined;
+      readonly executedMs: number;
+    }
+  | { readonly t: "committed"; readonly height: Height }
+  | { readonly t: "evidence"; readonly evidence: Evidence }
+  | { readonly t: "alarm"; readonly code: string; readonly message: string }
+  /** The engine stopped for good: votes end, reads go on. */
+  | { readonly t: "halted"; readonly code: string; readonly message: string }
+  | { readonly t: "badPeer"; readonly peer: ValidatorId; readonly code: string }
+  | { readonly t: "quarantine"; readonly reason: string }
+  | { readonly t: "quarantineOver"; readonly voteFrom: Height }
+  | { readonly t: "syncing"; readonly from: Height; readonly to: Height }
+  | { readonly t: "synced"; readonly height: Height };
+
+export interface Runtime {
+  readonly options: BuiltinEngineOptions;
+  readonly engineEpoch: number;
+  readonly tuning: EngineTuning;
+  readonly core: Core;
+  readonly stopped: boolean;
+  step(event: CoreEvent): void;
+  send(to: ValidatorId | "all", message: WireMessage): void;
+  report(event: EngineEvent): void;
+  /** Fail-stop: no vote, no timer, no execution after it. */
+  halt(code: string, message: string): void;
+  /** Last height executed here. */
+  readonly executedHeight: Height;
+}
+
+/** Verifies a batch; a failing backend counts as no signature valid. */
+export async function verifyAll(
+  runtime: Runtime,
+  checks: readonly SignatureCheck[],
+): Promise<boolean> {
+  const verdicts = await runtime.options.verify(checks);
+  return verdicts.length === checks.length && verdicts.every((verdict) => verdict);
+}
+
+/** Requests per second and peer, with as much burst. */
+export class TokenBuckets {
+  readonly #clock: Clock;
+  readonly #perSecond: number;
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor(clock: Clock, perSecond: number) {
+    this.#clock = clock;
+    this.#perSecond = perSecond;
+  }
+
+  take(peer: string): boolean {
+    const now = this.#clock.now();
+    const bucket = this.#buckets.get(peer) ?? { tokens: this.#perSecond, at: now };
+    const gained = (Math.max(0, now - bucket.at) * this.#perSecond) / 1000;
+    bucket.tokens = Math.min(this.#perSecond, bucket.tokens + gained);
+    bucket.at = now;
+    this.#buckets.set(peer, bucket);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens -= 1;
+    return true;
+  }
+}
+
+export type { Bytes };

@@ -1,0 +1,229 @@
+/** Records of the ordering log and their bytes (spec/ordering.md, section "Log"). */
+import {
+  asArray,
+  asBytes,
+  asInt,
+  asUint,
+  type Bytes,
+  decodeCbor,
+  encodeCbor,
+  HASH_BYTES,
+  HanseError,
+  type Hash,
+  SIGNATURE_BYTES,
+  type ValidatorSet,
+  type VoteKind,
+  validatorSetFromCbor,
+  validatorSetToCbor,
+} from "@hanse/protocol";
+import type { Height, View } from "../engine/interfaces.ts";
+import { crc32c } from "./crc32c.ts";
+
+export type WalRecord =
+  /** First record of each segment: number of the record after it. */
+  | { readonly t: "base"; readonly sequence: number; readonly ledgerId: Hash }
+  | {
+      readonly t: "vote";
+      readonly kind: VoteKind;
+      readonly height: Height;
+      readonly view: View;
+      readonly blockHash?: Hash;
+      readonly parentView?: number;
+      readonly signature: Bytes;
+    }
+  | {
+      readonly t: "proposal";
+      readonly height: Height;
+      readonly view: View;
+      readonly blockHash: Hash;
+      readonly parentView: number;
+      readonly signature: Bytes;
+    }
+  /** A block that this node votes for or knows to be final. */
+  | { readonly t: "body"; readonly height: Height; readonly block: Bytes }
+  /** A certificate of an open height. */
+  | { readonly t: "certificate"; readonly height: Height; readonly certificate: Bytes }
+  /** Height decided; its body stands before it in the log. */
+  | {
+      readonly t: "final";
+      readonly height: Height;
+      readonly blockHash: Hash;
+      readonly certificate: Bytes;
+    }
+  /** The validator set in force from `height` on. */
+  | { readonly t: "set"; readonly height: Height; readonly set: ValidatorSet };
+
+const TYPES = {
+  base: 1,
+  vote: 2,
+  proposal: 3,
+  body: 4,
+  certificate: 5,
+  final: 6,
+  set: 7,
+} as const satisfies Record<WalRecord["t"], number>;
+
+const KINDS: readonly VoteKind[] = ["notarize", "nullify", "finalize"];
+
+/** Bytes before the payload: length (4, of type and payload), CRC-32C (4, over the same). */
+export const RECORD_HEAD_BYTES = 8;
+/** No record is longer; a length field above it is damage. */
+export const RECORD_BYTES_MAX = 256 * 1024 * 1024;
+
+function payloadOf(r: WalRecord): Bytes {
+  switch (r.t) {
+    case "base":
+      return encodeCbor([r.sequence, r.ledgerId]);
+    case "vote":
+      return encodeCbor([
+        KINDS.indexOf(r.kind),
+        r.height,
+        r.view,
+        r.blockHash ?? null,
+        r.parentView ?? null,
+        r.signature,
+      ]);
+    case "proposal":
+      return encodeCbor([r.height, r.view, r.blockHash, r.parentView, r.signature]);
+    case "body":
+      return encodeCbor([r.height, r.block]);
+    case "certificate":
+      return encodeCbor([r.height, r.certificate]);
+    case "final":
+      return encodeCbor([r.height, r.blockHash, r.certificate]);
+    case "set":
+      return encodeCbor([r.height, validatorSetToCbor(r.set)]);
+  }
+}
+
+/** length || CRC-32C || type || payload, integers big-endian. */
+export function encodeRecord(record: WalRecord): Bytes {
+  const payload = payloadOf(record);
+  const bytes = new Uint8Array(RECORD_HEAD_BYTES + 1 + payload.length);
+  bytes[RECORD_HEAD_BYTES] = TYPES[record.t];
+  bytes.set(payload, RECORD_HEAD_BYTES + 1);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, payload.length + 1);
+  view.setUint32(4, crc32c(bytes.subarray(RECORD_HEAD_BYTES)));
+  return bytes;
+}
+
+/** @throws HanseError on a payload that its checksum holds and its type does not: never our own. */
+export function decodeRecord(body: Bytes): WalRecord {
+  const payload = decodeCbor(body.subarray(1));
+  switch (body[0]) {
+    case TYPES.base: {
+      const f = asArray(payload, "base", 2);
+      return {
+        t: "base",
+        sequence: asUint(f[0], "base.sequence"),
+        ledgerId: asBytes(f[1], "base.ledgerId", HASH_BYTES),
+      };
+    }
+    case TYPES.vote: {
+      const f = asArray(payload, "vote", 6);
+      const kind = KINDS[asUint(f[0], "vote.kind")];
+      if (kind === undefined) break;
+      return {
+        t: "vote",
+        kind,
+        height: asUint(f[1], "vote.height"),
+        view: asUint(f[2], "vote.view"),
+        ...(f[3] === null ? {} : { blockHash: asBytes(f[3], "vote.blockHash", HASH_BYTES) }),
+        ...(f[4] === null ? {} : { parentView: asInt(f[4], "vote.parentView") }),
+        signature: asBytes(f[5], "vote.signature", SIGNATURE_BYTES),
+      };
+    }
+    case TYPES.proposal: {
+      const f = asArray(payload, "proposal", 5);
+      return {
+        t: "proposal",
+        height: asUint(f[0], "proposal.height"),
+        view: asUint(f[1], "proposal.view"),
+        blockHash: asBytes(f[2], "proposal.blockHash", HASH_BYTES),
+        parentView: asInt(f[3], "proposal.parentView"),
+        signature: asBytes(f[4], "proposal.signature", SIGNATURE_BYTES),
+      };
+    }
+    case TYPES.body: {
+      const f = asArray(payload, "body", 2);
+      return {
+        t: "body",
+        height: asUint(f[0], "body.height"),
+        block: asBytes(f[1], "body.block"),
+      };
+    }
+    case TYPES.certificate: {
+      const f = asArray(payload, "certificate", 2);
+      return {
+        t: "certificate",
+        height: asUint(f[0], "certificate.height"),
+        certificate: asBytes(f[1], "certificate.certificate"),
+      };
+    }
+    case TYPES.final: {
+      const f = asArray(payload, "final", 3);
+      return {
+        t: "final",
+        height: asUint(f[0], "final.height"),
+        blockHash: asBytes(f[1], "final.blockHash", HASH_BYTES),
+        certificate: asBytes(f[2], "final.certificate"),
+      };
+    }
+    case TYPES.set: {
+      const f = asArray(payload, "set", 2);
+      return {
+        t: "set",
+        height: asUint(f[0], "set.height"),
+        set: validatorSetFromCbor(f[1], "set.set"),
+      };
+    }
+  }
+  throw new HanseError("WAL_RECORD", "corrupt", `log record of unknown type ${body[0]}`);
+}
+
+export interface Scan {
+  readonly records: readonly WalRecord[];
+  /** Where the first byte that is no complete record stands. */
+  readonly end: number;
+  /** `whole`: nothing behind `end`; `torn`: one incomplete record; `corrupt`: anything else. */
+  readonly tail: "whole" | "torn" | "corrupt";
+}
+
+/**
+ * Reads records until the bytes end. Torn means that the last record's bytes are not all there
+ * (or were never written: a tail of zeros); a full record with a wrong checksum is corrupt unless
+ * it is the very last thing in the file, where a torn write looks the same.
+ */
+export function scanRecords(bytes: Bytes): Scan {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const records: WalRecord[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const left = bytes.length - at;
+    if (left < RECORD_HEAD_BYTES) return { records, end: at, tail: "torn" };
+    const length = view.getUint32(at);
+    if (length === 0) {
+      return { records, end: at, tail: isZero(bytes, at) ? "torn" : "corrupt" };
+    }
+    if (length > RECORD_BYTES_MAX) return { records, end: at, tail: "corrupt" };
+    if (left < RECORD_HEAD_BYTES + length) return { records, end: at, tail: "torn" };
+    const body = bytes.subarray(at + RECORD_HEAD_BYTES, at + RECORD_HEAD_BYTES + length);
+    if (crc32c(body) !== view.getUint32(at + 4)) {
+      const last = left === RECORD_HEAD_BYTES + length;
+      return { records, end: at, tail: last ? "torn" : "corrupt" };
+    }
+    try {
+      records.push(decodeRecord(body));
+    } catch {
+      return { records, end: at, tail: "corrupt" };
+    }
+    at += RECORD_HEAD_BYTES + length;
+  }
+  return { records, end: at, tail: "whole" };
+}
+
+function isZero(bytes: Bytes, from: number): boolean {
+  for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,154 @@
+/**
+ * The ordering log: what this node signed and learned of heights that its ledger has not durably
+ * committed yet, in append-only segments on a Disk (spec/ordering.md, section "Log").
+ */
+import { type Bytes, equalBytes, type Hash, type ValidatorSet } from "@hanse/protocol";
+import type { Disk, Height } from "../engine/interfaces.ts";
+import { encodeRecord, scanRecords, type WalRecord } from "./records.ts";
+
+/** A segment is closed once it is this long. */
+export const SEGMENT_BYTES = 16 * 1024 * 1024;
+
+const PREFIX = "wal-";
+
+export function segmentName(number: number): string {
+  return `${PREFIX}${String(number).padStart(10, "0")}`;
+}
+
+export interface WalContents {
+  /** Records of all segments in order, without the bases. */
+  readonly records: readonly WalRecord[];
+  /** Number of the last complete record; 0 = the log is empty. */
+  readonly sequence: number;
+  readonly damage: "none" | "corrupt" | "foreign";
+  readonly empty: boolean;
+}
+
+export interface Wal {
+  /** Number of the last record appended. */
+  readonly sequence: number;
+  append(record: WalRecord): void;
+  /** Closes a full segment and removes those that hold nothing above `committed`. */
+  prune(committed: Height): void;
+}
+
+interface Segment {
+  readonly number: number;
+  /** Highest height that any record belongs to. */
+  heightMax: Height;
+  bytes: number;
+}
+
+export interface WalOptions {
+  readonly disk: Disk;
+  readonly ledgerId: Hash;
+  /** Bytes; see SEGMENT_BYTES. */
+  readonly segmentBytes?: number;
+}
+
+/**
+ * Reads the log and opens it for appending. A torn tail is cut by going on in a new segment; with
+ * damage nothing is opened or changed and `wal` is undefined.
+ */
+export function openWal(options: WalOptions): { contents: WalContents; wal: Wal | undefined } {
+  const { disk, ledgerId } = options;
+  const names = disk.list().filter((name) => name.startsWith(PREFIX));
+  names.sort();
+  const records: WalRecord[] = [];
+  const segments: Segment[] = [];
+  let sequence = 0;
+  let damage: WalContents["damage"] = "none";
+  for (const [i, name] of names.entries()) {
+    const number = Number(name.slice(PREFIX.length));
+    const bytes = disk.read(name) ?? new Uint8Array(0);
+    const scan = scanRecords(bytes);
+    const last = i === names.length - 1;
+    // A segment left torn by an earlier crash is followed by one whose base goes on from its end.
+    if (scan.tail === "corrupt" || !Number.isSafeInteger(number)) damage = "corrupt";
+    const base = scan.records[0];
+    if (base === undefined) {
+      if (!last) damage = "corrupt";
+      segments.push({ number, heightMax: 0, bytes: bytes.length });
+      continue;
+    }
+    if (base.t !== "base") {
+      damage = "corrupt";
+      continue;
+    }
+    if (!equalBytes(base.ledgerId, ledgerId)) damage = "foreign";
+    if (segments.length > 0 && sequence !== 0 && base.sequence !== sequence) damage = "corrupt";
+    sequence = base.sequence;
+    const segment: Segment = { number, heightMax: 0, bytes: bytes.length };
+    for (const record of scan.records) {
+      if (record.t === "base") continue;
+      sequence++;
+      records.push(record);
+      if (record.t !== "set") segment.heightMax = Math.max(segment.heightMax, record.height);
+    }
+    segments.push(segment);
+    if (damage !== "none") break;
+  }
+  const contents: WalContents = { records, sequence, damage, empty: names.length === 0 };
+  if (damage !== "none") return { contents, wal: undefined };
+  return { contents, wal: createAppender(options, segments, contents) };
+}
+
+function createAppender(options: WalOptions, segments: Segment[], contents: WalContents): Wal {
+  const { disk, ledgerId } = options;
+  const limit = options.segmentBytes ?? SEGMENT_BYTES;
+  const sets = new Map<Height, ValidatorSet>();
+  for (const record of contents.records) {
+    if (record.t === "set") sets.set(record.height, record.set);
+  }
+  let sequence = contents.sequence;
+  let current: Segment | undefined;
+
+  const write = (segment: Segment, bytes: Bytes) => {
+    disk.append(segmentName(segment.number), bytes);
+    segment.bytes += bytes.length;
+  };
+  const open = () => {
+    const number = (segments.at(-1)?.number ?? 0) + 1;
+    const segment: Segment = { number, heightMax: 0, bytes: 0 };
+    write(segment, encodeRecord({ t: "base", sequence, ledgerId }));
+    segments.push(segment);
+    // Segments go one by one, so each repeats the sets that earlier ones introduced.
+    for (const [height, set] of sets) {
+      sequence++;
+      write(segment, encodeRecord({ t: "set", height, set }));
+    }
+    return segment;
+  };
+  return {
+    get sequence() {
+      return sequence;
+    },
+    append(record) {
+      // A segment is never continued after a restart: its tail may be torn.
+      current ??= open();
+      if (record.t === "set") sets.set(record.height, record.set);
+      else if (record.t !== "base") {
+        current.heightMax = Math.max(current.heightMax, record.height);
+      }
+      sequence++;
+      write(current, encodeRecord(record));
+    },
+    prune(committed) {
+      // The sets in force at committed+1 and later stay.
+      const heights = [...sets.keys()].sort((a, b) => a - b);
+      for (let i = 0; i + 1 < heights.length; i++) {
+        if (heights[i + 1]! <= committed + 1) sets.delete(heights[i]!);
+      }
+      if (current !== undefined && current.bytes >= limit) current = undefined;
+      while (segments.length > 1 && segments[0]!.heightMax <= committed) {
+        // The last segment stays: it carries the sequence on.
+        disk.remove(segmentName(segments.shift()!.number));
+      }
+    },
+  };
+}
+
+/** Removes every segment; only after the signing state refuses the heights that they covered. */
+export function removeWal(disk: Disk): void {
+  for (const name of disk.list()) if (name.startsWith(PREFIX)) disk.remove(name);
+}
