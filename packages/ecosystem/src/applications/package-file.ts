@@ -51,8 +51,12 @@ function requireFiles(files: PackageFiles): void {
   }
 }
 
-/** @throws HanseError `APP_PACKAGE_PATH`, `APP_PACKAGE_SIZE` naming the file. */
-export function encodePackageFiles(files: PackageFiles): Bytes {
+/**
+ * The package of a folder's files; what is no part of an application (isPackagePath) is left out.
+ * @throws HanseError `APP_PACKAGE_PATH`, `APP_PACKAGE_SIZE` naming the file.
+ */
+export function encodePackageFiles(folder: PackageFiles): Bytes {
+  const files = new Map([...folder].filter(([path]) => isPackagePath(path)));
   requireFiles(files);
   const entries = [...files].sort(([a], [b]) => compareText(a, b));
   return encodeCbor([
@@ -107,5 +111,5 @@ const EXTENSION = /\.(json|sim|ptl)$/;
 export function isPackagePath(path: string): boolean {
   if (path === "hanse-app.json") return true;
   const folder = path.slice(0, Math.max(0, path.indexOf("/")));
-  return FOLDERS.has(folder) && EXTENSION.test(path) && PATH.test(path);
+  return FOLDERS.has(folder) && EXTENSION.test(path);
 }
