@@ -8,6 +8,7 @@ import { asArray, asBytes, asInt, asText, asUint } from "../encoding/fields.ts";
 import { HanseError } from "../errors/hanse-error.ts";
 import { DOMAINS, HASH_BYTES, type Hash, hashWithDomain, withDomain } from "../hash/domain.ts";
 import { SIGNATURE_BYTES } from "../keys/algorithms.ts";
+import { VALIDATORS_MAX } from "./validator-set.ts";
 
 export type VoteKind = "notarize" | "nullify" | "finalize";
 
@@ -79,6 +80,11 @@ export function decodeCertificate(bytes: Bytes): Certificate {
   if ((f[5] === null) !== (kind === "nullify") || (f[6] === null) !== (kind !== "notarize")) {
     throw new HanseError("CERTIFICATE_INVALID", "malformed", "certificate: fields not of its kind");
   }
+  const signers = asBytes(f[7], "certificate.signers");
+  if (signers.length > Math.ceil(VALIDATORS_MAX / 8)) {
+    const message = `certificate.signers: at most ${VALIDATORS_MAX} members`;
+    throw new HanseError("CERTIFICATE_INVALID", "malformed", message);
+  }
   return {
     kind,
     engineEpoch: asUint(f[1], "certificate.engineEpoch"),
@@ -87,7 +93,7 @@ export function decodeCertificate(bytes: Bytes): Certificate {
     validatorsHash: asBytes(f[4], "certificate.validatorsHash", HASH_BYTES),
     ...(f[5] === null ? {} : { blockHash: asBytes(f[5], "certificate.blockHash", HASH_BYTES) }),
     ...(f[6] === null ? {} : { parentView: asInt(f[6], "certificate.parentView") }),
-    signers: asBytes(f[7], "certificate.signers"),
+    signers,
     signatures: asArray(f[8], "certificate.signatures").map((s, i) =>
       asBytes(s, `certificate.signatures[${i}]`, SIGNATURE_BYTES),
     ),

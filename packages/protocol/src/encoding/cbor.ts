@@ -20,6 +20,13 @@ export type CborValue =
 /** Nesting deeper than this is refused in both directions. */
 export const CBOR_DEPTH_MAX = 64;
 
+/** Texts up to this length are read and written character by character while they are ASCII. */
+const SHORT_TEXT_MAX = 40;
+
+/** Writers kept for reuse, and the largest buffer one of them may keep. */
+const POOL_MAX = 8;
+const POOLED_BYTES_MAX = 1024 * 1024;
+
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 
 function fail(code: string, message: string): never {
@@ -72,6 +79,28 @@ class Writer {
     }
   }
 
+  /** A text; short ASCII, which nearly all texts are, is written without a TextEncoder. */
+  text(value: string): void {
+    const { length } = value;
+    if (length <= SHORT_TEXT_MAX) {
+      this.#reserve(length + 2);
+      const start = this.#at;
+      this.head(3, length);
+      let i = 0;
+      for (; i < length; i++) {
+        const unit = value.charCodeAt(i);
+        if (unit >= 0x80) break;
+        this.#bytes[this.#at++] = unit;
+      }
+      if (i === length) return;
+      this.#at = start;
+    }
+    if (!value.isWellFormed()) fail("CBOR_TEXT", "text holds a lone surrogate");
+    const bytes = utf8(value);
+    this.head(3, bytes.length);
+    this.raw(bytes);
+  }
+
   raw(bytes: Bytes): void {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#at);
@@ -85,6 +114,10 @@ class Writer {
 
   take(): Bytes {
     return this.#bytes.slice(0, this.#at);
+  }
+
+  get capacity(): number {
+    return this.#bytes.length;
   }
 
   reset(): void {
@@ -113,13 +146,9 @@ function write(writer: Writer, value: CborValue, depth: number): void {
         writer.head(1, argument);
       }
       return;
-    case "string": {
-      if (!value.isWellFormed()) fail("CBOR_TEXT", "text holds a lone surrogate");
-      const bytes = utf8(value);
-      writer.head(3, bytes.length);
-      writer.raw(bytes);
+    case "string":
+      writer.text(value);
       return;
-    }
     case "boolean":
       writer.simple(value ? 0xf5 : 0xf4);
       return;
@@ -165,7 +194,7 @@ export function encodeCbor(value: CborValue): Bytes {
     write(writer, value, 0);
     return writer.take();
   } finally {
-    if (pool.length < 8) pool.push(writer);
+    if (pool.length < POOL_MAX && writer.capacity <= POOLED_BYTES_MAX) pool.push(writer);
   }
 }
 
@@ -235,6 +264,26 @@ class Reader {
     return length;
   }
 
+  #text(length: number): string {
+    const end = this.at + length;
+    if (length <= SHORT_TEXT_MAX) {
+      let text = "";
+      let i = this.at;
+      for (; i < end; i++) {
+        const byte = this.#bytes[i]!;
+        if (byte >= 0x80) break;
+        text += String.fromCharCode(byte);
+      }
+      if (i === end) {
+        this.at = end;
+        return text;
+      }
+    }
+    const text = fromUtf8(this.#bytes.subarray(this.at, end));
+    this.at = end;
+    return text;
+  }
+
   read(depth: number): CborValue {
     if (depth > CBOR_DEPTH_MAX) fail("CBOR_TOO_DEEP", `nesting deeper than ${CBOR_DEPTH_MAX}`);
     this.#need(1);
@@ -254,12 +303,8 @@ class Reader {
         this.at += length;
         return bytes;
       }
-      case 3: {
-        const length = this.#length(info);
-        const text = fromUtf8(this.#bytes.subarray(this.at, this.at + length));
-        this.at += length;
-        return text;
-      }
+      case 3:
+        return this.#text(this.#length(info));
       case 4: {
         const length = this.#length(info);
         const items: CborValue[] = [];

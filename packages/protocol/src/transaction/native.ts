@@ -8,7 +8,14 @@ import type { Bytes } from "../encoding/bytes.ts";
 import { decodeCbor, encodeCbor } from "../encoding/cbor.ts";
 import { asArray, asBytes, asText, asUint, asUint64 } from "../encoding/fields.ts";
 import { HanseError } from "../errors/hanse-error.ts";
-import { DOMAINS, HASH_BYTES, type Hash, hashWithDomain, withDomain } from "../hash/domain.ts";
+import {
+  DOMAINS,
+  HASH_BYTES,
+  type Hash,
+  hashWithDomain,
+  sha256,
+  withDomain,
+} from "../hash/domain.ts";
 import {
   type PublicKey,
   publicKeyFromCbor,
@@ -93,8 +100,10 @@ export function decodeNativeTransaction(wire: Bytes): NativeTransaction {
   if (engine.length === 0 || engine.length > 32) {
     throw new HanseError("FIELD_INVALID", "malformed", "engine: expected 1 to 32 characters");
   }
+  const signedMessage = nativeSignedMessage(bodyBytes);
   return {
-    id: nativeTransactionId(bodyBytes),
+    // The same bytes as nativeTransactionId hashes, not put together twice.
+    id: sha256(signedMessage),
     body: {
       ledgerId: asBytes(fields[1], "ledgerId", HASH_BYTES),
       sender: publicKeyFromCbor(fields[2], "sender"),
@@ -104,6 +113,6 @@ export function decodeNativeTransaction(wire: Bytes): NativeTransaction {
       payload: asBytes(fields[6], "payload"),
     },
     signature,
-    signedMessage: nativeSignedMessage(bodyBytes),
+    signedMessage,
   };
 }
