@@ -1,0 +1,243 @@
+/** What a node says about itself, its ledger, blocks and members. */
+import { BLOCK_PAGE_MAX } from "@hanse/api";
+import { findAccount, findAccountByKeyId, findSigner, listOrganizations } from "@hanse/identity";
+import type { StoredBlock } from "@hanse/ledger";
+import {
+  accountIdOf,
+  createValidatorSet,
+  decodeBlock,
+  decodeNativeTransaction,
+  encodeGenesis,
+  fromHex,
+  genesisToJson,
+  HanseError,
+  publicKeyFromText,
+  publicKeyToText,
+  toHex,
+} from "@hanse/protocol";
+import type { Callers } from "./callers.ts";
+import { headerToJson } from "./json-forms.ts";
+import type { Handlers } from "./route-binding.ts";
+import type { NodeServices } from "./services.ts";
+
+type Names =
+  | "getNode"
+  | "getHealth"
+  | "getReady"
+  | "getMetrics"
+  | "getStatus"
+  | "createSession"
+  | "endSession"
+  | "getLedger"
+  | "getGenesis"
+  | "listBlocks"
+  | "getBlock"
+  | "getBlockBody"
+  | "listOrganizations"
+  | "getAccount";
+
+const ORGANIZATIONS_MAX = 1000;
+/** Bytes of blocks read for one page. */
+const PAGE_BYTES_MAX = 64 * 1024 * 1024;
+
+function blockToJson(stored: StoredBlock) {
+  const block = decodeBlock(stored.bytes);
+  return {
+    height: stored.height,
+    hash: toHex(stored.hash),
+    header: headerToJson(block.header),
+    transactionIds: block.transactions.map((bytes) => toHex(decodeNativeTransaction(bytes).id)),
+    evidenceCount: block.evidence.length,
+    certificate: toHex(stored.certificate),
+    bytes: stored.bytes.length,
+  };
+}
+
+export function createLedgerHandlers(
+  services: NodeServices,
+  callers: Callers,
+): Pick<Handlers, Names> {
+  const { config, genesis, ledger, ledgerId, state, facts } = services;
+  const { id } = config.node;
+  const org = genesis.nodes.find((node) => node.id === id)?.org ?? "";
+  const genesisBytes = encodeGenesis(genesis);
+  const genesisJson = JSON.stringify(genesisToJson(genesis));
+  const keyOfNode = new Map(genesis.nodes.map((node) => [node.id, node]));
+  const validators = createValidatorSet(
+    genesis.validators.members.map((member) => {
+      const node = keyOfNode.get(member.id)!;
+      return { ...member, org: node.org, key: node.key };
+    }),
+    genesis.validators.quorum,
+  );
+
+  async function requireBlock(height: number): Promise<StoredBlock> {
+    const stored = height === 0 ? undefined : await ledger.reads.block(height);
+    if (stored !== undefined) return stored;
+    const newest = (await services.info()).height;
+    throw new HanseError(
+      "API_NO_BLOCK",
+      "notFound",
+      `height: this node has no block ${height}; it has 1 to ${newest}`,
+      { details: { field: "height", newest } },
+    );
+  }
+
+  return {
+    async getNode() {
+      return {
+        json: {
+          id,
+          org,
+          network: genesis.network,
+          ledger: genesis.ledger,
+          ledgerId: toHex(ledgerId),
+          version: facts.version,
+          runtime: process.version,
+          backends: facts.backends,
+          engines: genesis.engines,
+          startedAt: facts.startedAt,
+          height: (await services.info()).height,
+        },
+      };
+    },
+
+    getHealth: () => ({ jsonText: '{"status":"ok"}' }),
+
+    async getReady() {
+      const reason = services.notReady();
+      if (reason !== undefined) throw reason;
+      return { json: { status: "ready", height: (await services.info()).height } };
+    },
+
+    async getMetrics() {
+      const { text, contentType } = await services.metrics();
+      return { bytes: Buffer.from(text), contentType };
+    },
+
+    async getStatus() {
+      const ordering = services.orderingStatus();
+      const info = await services.info();
+      const pool = ledger.mempoolStats();
+      const links = new Map(services.links().map((link) => [link.id, link]));
+      const heights = new Map(ordering.peers.map((peer) => [peer.id, peer.height]));
+      return {
+        json: {
+          height: ordering.height,
+          view: ordering.view,
+          role: ordering.role,
+          syncing: ordering.syncing,
+          ...(ordering.quarantined === undefined ? {} : { quarantined: ordering.quarantined }),
+          ...(ordering.stalledSince === undefined ? {} : { stalledSince: ordering.stalledSince }),
+          committedHeight: info.height,
+          stateRoot: toHex(info.stateRoot),
+          blockHash: toHex(info.blockHash),
+          mempool: { transactions: pool.count, bytes: pool.bytes },
+          peers: [...links.values()].map((link) => ({
+            id: link.id,
+            connected: link.connected,
+            height: heights.get(link.id) ?? 0,
+            ...(link.address === undefined ? {} : { address: link.address }),
+            ...(link.roundTripMs === undefined ? {} : { roundTripMs: link.roundTripMs }),
+            ...(link.lastError === undefined ? {} : { lastError: link.lastError }),
+          })),
+        },
+      };
+    },
+
+    createSession({ caller, header }) {
+      const { token, expiresAt } = callers.open(caller!, header("authorization")!);
+      const account = toHex(caller!.sender.accountId);
+      return { status: 201, json: { token, expiresAt, account } };
+    },
+
+    endSession({ caller }) {
+      callers.end(caller!);
+      return { status: 204 };
+    },
+
+    async getLedger() {
+      const info = await services.info();
+      return {
+        json: {
+          network: genesis.network,
+          ledger: genesis.ledger,
+          ledgerId: toHex(ledgerId),
+          height: info.height,
+          stateRoot: toHex(info.stateRoot),
+          resultsRoot: toHex(info.resultsRoot),
+          blockHash: toHex(info.blockHash),
+          ordering: genesis.ordering,
+          policy: genesis.policy,
+          engines: genesis.engines,
+          validators: {
+            quorum: validators.quorum,
+            hash: toHex(validators.hash),
+            members: validators.members.map((member) => ({
+              ...member,
+              key: publicKeyToText(member.key),
+            })),
+          },
+          params: ledger.tip.params,
+        },
+      };
+    },
+
+    getGenesis({ header }) {
+      if (header("accept")?.includes("application/octet-stream") === true) {
+        return { bytes: genesisBytes, contentType: "application/octet-stream" };
+      }
+      return { jsonText: genesisJson };
+    },
+
+    async getBlock({ params }) {
+      return { json: blockToJson(await requireBlock(params.height)) };
+    },
+
+    async getBlockBody({ params }) {
+      const { bytes } = await requireBlock(params.height);
+      return { bytes, contentType: "application/octet-stream" };
+    },
+
+    async listBlocks({ query }) {
+      const { height } = await services.info();
+      const limit = Math.min(query.limit ?? 20, BLOCK_PAGE_MAX);
+      const from = query.from ?? Math.max(1, height - limit + 1);
+      const to = Math.min(height, from + limit - 1);
+      const blocks = from > to ? [] : await ledger.reads.blocks(from, to, PAGE_BYTES_MAX);
+      return { json: { height, blocks: blocks.map(blockToJson) } };
+    },
+
+    listOrganizations() {
+      const organizations = listOrganizations(state, ORGANIZATIONS_MAX);
+      return { json: { organizations: organizations.map(({ id, name }) => ({ id, name })) } };
+    },
+
+    getAccount({ params }) {
+      const account = findAccountByText(services, params.id);
+      if (account === undefined) {
+        throw new HanseError("API_NO_ACCOUNT", "notFound", "id: no such account on this ledger", {
+          details: { field: "id" },
+        });
+      }
+      return {
+        json: {
+          accountId: toHex(account.id),
+          keyId: account.keyId.toString(),
+          name: account.name,
+          org: account.org,
+          roles: account.roles,
+          status: account.status,
+          key: publicKeyToText(account.key),
+        },
+      };
+    },
+  };
+}
+
+function findAccountByText({ state }: NodeServices, text: string) {
+  if (/^[0-9a-f]{64}$/.test(text)) return findAccount(state, fromHex(text));
+  if (/^-?[0-9]{1,19}$/.test(text)) return findAccountByKeyId(state, BigInt(text));
+  const key = publicKeyFromText(text, "id");
+  return findSigner(state, key, accountIdOf(key));
+}
