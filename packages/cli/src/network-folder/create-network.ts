@@ -1,7 +1,7 @@
 /** Making a network's folder: keys, genesis, one folder per node, accounts. */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { renderConfigToml } from "@hanse/node";
+import { createNodeFolder, loadConfig, renderConfigToml } from "@hanse/node";
 import {
   DEFAULT_LEDGER_PARAMS,
   encodeGenesis,
@@ -133,7 +133,12 @@ async function fillFolder(
   for (const account of people) {
     saveAccountKey(path.join(folder, "accounts", `${account.name}.json`), account);
   }
-  for (const node of nodes) writeNodeFolder(folder, node, nodes, genesisJson, options);
+  for (const node of nodes) {
+    writeNodeFolder(folder, node, nodes, genesisJson, options);
+    // The signing state belongs to the act of creating a node: a start never makes one.
+    const file = path.join(folder, node.folder, "node.toml");
+    await createNodeFolder(loadConfig({ file }).config);
+  }
   const manifest: NetworkManifest = {
     format: "hanse-network",
     version: 1,
