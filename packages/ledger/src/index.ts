@@ -32,8 +32,10 @@ export {
   type LedgerMetrics,
   type LedgerOptions,
   type LedgerSample,
+  type ResolveSender,
 } from "./pipeline/ledger-options.ts";
 export type { PublishedBlock, PublishedTransaction, Subscription } from "./publishing/publisher.ts";
+export type { ReceiptRequest } from "./receipts/build-receipt.ts";
 export {
   BATCH_BYTES_TARGET,
   BATCH_COUNT_MAX,

@@ -63,7 +63,7 @@ export interface AdmissionParts {
   readonly engines: ReadonlyMap<string, ContractEngine>;
   readonly state: CommittedState;
   readonly store: Pick<LedgerStore, "transaction">;
-  readonly resolveSender: (view: StateView, key: PublicKey) => Sender;
+  readonly resolveSender: (view: StateView, key: PublicKey, keyHash: Hash) => Sender;
   readonly senderRows: ((transaction: DecodedTransaction) => readonly RowRef[]) | undefined;
   readonly verifyBatch: (claims: readonly SignatureClaim[]) => Promise<readonly boolean[]>;
   readonly mempool: Mempool;
@@ -282,19 +282,24 @@ export function createAdmission(parts: AdmissionParts): Admission {
   }
 
   /** The last steps happen in one turn, so that nothing changes between check and insert. */
-  function insert(candidates: readonly Candidate[], results: Results, origin: Origin): PoolEntry[] {
+  function insert(
+    candidates: readonly Candidate[],
+    results: Results,
+    origin: Origin,
+    overtaken: boolean,
+  ): PoolEntry[] {
     const entries: PoolEntry[] = [];
     const admittedAt = parts.clock.now();
     const wasIdle = mempool.count === 0;
     for (const candidate of candidates) {
       const { transaction, key, place } = candidate;
-      const { id, org } = { id: transaction.id, org: candidate.sender!.org };
+      const { org } = candidate.sender!;
       if (mempool.get(key) !== undefined) {
         results[place] = alreadyPending(transaction);
         continue;
       }
       const full = mempool.fullness(org, transaction.sender, transaction.bytes.length);
-      const before = committed.check(key, transaction);
+      const before = overtaken ? committed.check(key, transaction) : "no";
       if (typeof before === "object") {
         results[place] = inBlock(transaction, { ...before, outcome: undefined });
         continue;
@@ -320,7 +325,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
           local: origin !== "peer",
         }),
       );
-      results[place] = { id };
+      results[place] = { id: transaction.id };
     }
     if (wasIdle && entries.length > 0) parts.rate.resume(admittedAt);
     return entries;
@@ -341,12 +346,14 @@ export function createAdmission(parts: AdmissionParts): Admission {
         results[place] = toHanseError(thrown);
       }
     }
+    const seen = committed.newest;
     candidates = await dropCommitted(candidates, results);
     await loadSenders(candidates);
     candidates = candidates.filter((candidate) => {
       const { transaction, place } = candidate;
       try {
-        candidate.sender = parts.resolveSender(parts.state, transaction.senderKey);
+        const { senderKey, sender } = transaction;
+        candidate.sender = parts.resolveSender(parts.state, senderKey, sender);
       } catch (thrown) {
         results[place] = toHanseError(thrown);
         return false;
@@ -369,7 +376,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
     }
     candidates = await verify(candidates, results);
     // A block may have come while signatures were verified.
-    const entries = insert(await dropCommitted(candidates, results), results, origin);
+    if (committed.newest !== seen) candidates = await dropCommitted(candidates, results);
+    const entries = insert(candidates, results, origin, committed.newest !== seen);
     if (entries.length > 0) {
       // Others may order it from now on; the client hears of it when it is durable here.
       parts.onAccepted(entries);

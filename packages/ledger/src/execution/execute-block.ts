@@ -1,5 +1,12 @@
 /** Runs a block's transactions in order on one overlay over committed state. */
-import { type Block, HanseError, type Hash, sha256, toHanseError } from "@hanse/protocol";
+import {
+  type Block,
+  HanseError,
+  type Hash,
+  type PublicKey,
+  sha256,
+  toHanseError,
+} from "@hanse/protocol";
 import {
   type CommittedState,
   createOverlay,
@@ -30,7 +37,7 @@ export interface ExecutionParts {
   readonly ledgerId: Hash;
   readonly state: CommittedState;
   readonly engines: ReadonlyMap<string, ContractEngine>;
-  readonly resolveSender: (view: StateView, key: DecodedTransaction["senderKey"]) => Sender;
+  readonly resolveSender: (view: StateView, key: PublicKey, keyHash: Hash) => Sender;
   readonly senderRows: ((transaction: DecodedTransaction) => readonly RowRef[]) | undefined;
 }
 
@@ -98,7 +105,7 @@ export async function executeBlock(
     }
     let sender: Sender;
     try {
-      sender = parts.resolveSender(overlay, transaction.senderKey);
+      sender = parts.resolveSender(overlay, transaction.senderKey, transaction.sender);
     } catch (thrown) {
       // The account may have been suspended since the transaction was admitted.
       if (thrown instanceof HanseError && thrown.kind === "denied") {

@@ -34,6 +34,8 @@ export interface CommittedIndex {
   dropBefore(blockTime: number): void;
   /** Certain where it answers a place or `no`; `perhaps` needs `committed`. */
   check(key: string, transaction: Identified): CommittedPlace | "no" | "perhaps";
+  /** Height of the newest block whose ids are here. */
+  readonly newest: number;
   /** Whether it is in one of the newest blocks, durable or not. */
   isExecuted(key: string): boolean;
   /** Which of these are committed, for sure, at the tip as it is when this resolves. */
@@ -98,6 +100,9 @@ export function createCommittedIndex(options: CommittedIndexOptions): CommittedI
     },
     dropBefore: (blockTime) => ids.dropBefore(blockTime),
     check: (key, { id, validUntil }) => exact.get(key) ?? ids.check(id, validUntil),
+    get newest() {
+      return newest;
+    },
     isExecuted: (key) => exact.has(key),
     async committed(transactions) {
       for (let attempt = 0; attempt < LOOKUPS_MAX; attempt++) {

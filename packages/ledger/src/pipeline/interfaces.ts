@@ -8,12 +8,12 @@ import type {
   LedgerParams,
   Outcome,
   PublicKey,
+  StateKey,
   StateProof,
 } from "@hanse/protocol";
 import type {
   ColumnValue,
   CommittedState,
-  KvRef,
   RowKey,
   RowRef,
   StateChange,
@@ -186,8 +186,8 @@ export interface LedgerReads {
     key: RowKey,
     page: { readonly limit: number; readonly beforeHeight?: number },
   ): Promise<readonly HistoryEntry[]>;
-  /** Proofs of membership or absence against the root after `height`, the newest applied height. */
-  proveState(refs: readonly (RowRef | KvRef)[]): Promise<{
+  /** Proofs of membership or absence, in order, against the root after `height`, the newest applied height. */
+  proveState(keys: readonly StateKey[]): Promise<{
     readonly height: number;
     readonly root: Hash;
     readonly proofs: readonly StateProof[];

@@ -1,6 +1,6 @@
 /** What a ledger is made of, and its bounds. */
 import type { Clock, Disk } from "@hanse/ordering";
-import type { GenesisDocument, PublicKey } from "@hanse/protocol";
+import type { GenesisDocument, Hash, PublicKey, ValidatorSet } from "@hanse/protocol";
 import type { RowRef, StateOverlay, StateView } from "@hanse/state";
 import type { Unavailable } from "../admission/admission.ts";
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from "../admission/admission.ts";
@@ -102,13 +102,18 @@ export const DEFAULT_LEDGER_LIMITS: LedgerLimits = {
   incomingBatchBytesMax: 4 * 1024 * 1024,
 };
 
+export type ResolveSender = (view: StateView, key: PublicKey, keyHash: Hash) => Sender;
+
 export interface LedgerOptions {
   readonly genesis: GenesisDocument;
   readonly store: LedgerStore;
   readonly engines: readonly ContractEngine[];
   readonly codecs: readonly TransactionCodec[];
-  /** @throws HanseError of kind `denied` when nobody known and active stands behind the key. */
-  readonly resolveSender: (view: StateView, key: PublicKey) => Sender;
+  /**
+   * Who stands behind a key; `keyHash` = `accountIdOf(key)`.
+   * @throws HanseError of kind `denied` when nobody known and active does.
+   */
+  readonly resolveSender: ResolveSender;
   /** Rows that `resolveSender` will read, to be loaded for many transactions at once. */
   readonly senderRows?: (transaction: DecodedTransaction) => readonly RowRef[];
   /** Writes the state of height 0; called once in the life of the ledger on this node. */
@@ -123,6 +128,8 @@ export interface LedgerOptions {
   readonly onAlarm?: (alarm: LedgerAlarm) => void;
   /** Why nothing should be accepted now, as the ordering engine sees it. */
   readonly unavailable?: () => Unavailable | undefined;
+  /** The validators in force at a height, for receipts; without it those of the genesis. */
+  readonly validatorSetAt?: (height: number) => ValidatorSet | undefined;
   /** Parts of limits; the rest stands at `DEFAULT_LEDGER_LIMITS`. */
   readonly limits?: {
     readonly [K in keyof LedgerLimits]?: LedgerLimits[K] extends number

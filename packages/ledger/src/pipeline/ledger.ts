@@ -5,10 +5,12 @@ import {
   decodeBlock,
   encodeGenesis,
   equalBytes,
+  genesisValidatorSet,
   HanseError,
   type Hash,
   hashLedgerParams,
   ledgerIdOf,
+  type Receipt,
   toHex,
   ZERO_HASH,
 } from "@hanse/protocol";
@@ -25,6 +27,7 @@ import { hashKey } from "../mempool/hash-key.ts";
 import { createMempool, type MempoolStats } from "../mempool/mempool.ts";
 import { createPublisher, type Subscription } from "../publishing/publisher.ts";
 import { createWaiters } from "../publishing/waiters.ts";
+import { buildReceipt, type ReceiptRequest } from "../receipts/build-receipt.ts";
 import { decodeTransactionBatch, encodeTransactionBatch, toBatches } from "../spreading/batch.ts";
 import { createSpreader } from "../spreading/spreader.ts";
 import { createChain } from "./chain.ts";
@@ -73,6 +76,8 @@ export interface Ledger extends LedgerApp {
   /** Read-only call of a contract engine at the newest state. @throws HanseError */
   query(engine: string, name: string, input: unknown, caller: Sender | undefined): unknown;
   subscribe(fromHeight: number): Subscription;
+  /** Proof of a final transaction and of facts of the state; waits for the block that certifies them. */
+  receipt(request: ReceiptRequest): Promise<Receipt>;
   mempoolStats(): MempoolStats;
   /** Takes encoded batches of transactions, each for every other node. */
   onOutgoing(send: (batch: Bytes) => void): void;
@@ -176,6 +181,8 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
 
   const publisher = createPublisher(store, codecs, startTip.height, limits.subscriptionsMax);
   const waiters = createWaiters<TransactionStatus>(clock, limits.waitersMax);
+  const heightWaiters = createWaiters<void>(clock, limits.waitersMax);
+  let durableHeight = startTip.height;
   const expired = new Set<string>();
   let wake: (() => void) | undefined;
 
@@ -183,6 +190,8 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     const { header } = commit.decided.block;
     const { height } = header;
     const { outcomes } = commit.executed;
+    durableHeight = height;
+    heightWaiters.resolve(String(height));
     publisher.publish({
       height,
       hash: commit.decided.hash,
@@ -314,6 +323,13 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     }
   }
 
+  const genesisSet = genesisValidatorSet(options.genesis);
+  const validatorSetAt = options.validatorSetAt ?? (() => genesisSet);
+
+  async function whenDurable(height: number, timeoutMs: number): Promise<void> {
+    if (height > durableHeight) await heightWaiters.wait(String(height), timeoutMs);
+  }
+
   async function status(id: Hash): Promise<TransactionStatus> {
     const key = hashKey(id);
     if (mempool.get(key) !== undefined) return { state: "pending" };
@@ -376,6 +392,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       return engine.query(name, input, caller, store.state, block);
     },
     subscribe: publisher.subscribe,
+    receipt: (request) => buildReceipt({ ledgerId, store, validatorSetAt, whenDurable }, request),
     mempoolStats: mempool.stats,
     onOutgoing: spreader.onBatch,
     async incoming(batch, _from) {
@@ -398,6 +415,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       spreader.close();
       publisher.close();
       waiters.close();
+      heightWaiters.close();
     },
   };
 }

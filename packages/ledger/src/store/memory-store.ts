@@ -19,15 +19,7 @@ import {
   stateValueHash,
   ZERO_HASH,
 } from "@hanse/protocol";
-import {
-  createMemoryState,
-  type KvRef,
-  mapKey,
-  type RowKey,
-  type RowRef,
-  type StateChange,
-  StateTree,
-} from "@hanse/state";
+import { createMemoryState, mapKey, type RowKey, type StateChange, StateTree } from "@hanse/state";
 import { hashKey } from "../mempool/hash-key.ts";
 import type {
   BlockCommit,
@@ -191,10 +183,8 @@ export function createMemoryLedgerStore(): MemoryLedgerStore {
       }
       return found;
     },
-    async proveState(refs: readonly (RowRef | KvRef)[]) {
-      const proofs = refs.map((ref) =>
-        tree.prove(stateKeyHash({ kind: "table" in ref ? "row" : "kv", ...ref } as StateKey)),
-      );
+    async proveState(keys: readonly StateKey[]) {
+      const proofs = keys.map((key) => tree.prove(stateKeyHash(key)));
       return { height: appliedHeight, root: tree.root, proofs };
     },
     async recentTransactionIds(since, limit) {
