@@ -58,7 +58,7 @@ Examples:
   hanse network up                       start its nodes, wait until they are ready
   hanse network status --watch           heights, state roots, peers
   hanse app install examples/deeds --as adler-law-admin
-  hanse call FileDeed --as anna --file DocHash=deed.pdf --param Title="Sale of a house"
+  hanse call DepositDeed --as anna --file Hash=deed.pdf --param Title="Sale of a house" …
   hanse proof export <transaction> -o deed.receipt
   hanse verify --receipt deed.receipt --genesis genesis.json --file deed.pdf
 `,

@@ -43,6 +43,13 @@ export interface BlockView {
   readonly transactionIds: readonly string[];
 }
 
+export interface RowPage {
+  readonly caller: KeyPair;
+  readonly limit?: number;
+  readonly offset?: number;
+  readonly order?: string;
+}
+
 export interface ApplicationView {
   readonly name: string;
   readonly version: string;
@@ -90,6 +97,8 @@ export interface LedgerClient {
     params: ReadonlyMap<string, CborValue>,
     options?: { readonly caller?: KeyPair | undefined; readonly ecosystem?: number },
   ): Promise<unknown>;
+  /** Rows that the caller may read, by primary key unless ordered otherwise. */
+  rows(table: string, page: RowPage): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Installed applications. */
   applications(caller: KeyPair): Promise<readonly ApplicationView[]>;
   /** The account of a key, which signs the question; undefined when the ledger does not know it. */
@@ -227,6 +236,16 @@ class HttpLedgerClient implements LedgerClient {
       json: { engine: "needle", name, input },
     });
     return answer.result;
+  }
+
+  async rows(table: string, page: RowPage): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const { caller, ...query } = page;
+    const answer = await requestJson(this.url, ROUTES.listRows, {
+      ...this.#options(caller),
+      params: { name: table },
+      query,
+    });
+    return answer.rows.map((row) => row.values);
   }
 
   async applications(caller: KeyPair): Promise<readonly ApplicationView[]> {

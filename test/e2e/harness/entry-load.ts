@@ -1,0 +1,109 @@
+/** A steady stream of entries, each remembered with what the ledger said about it. */
+import assert from "node:assert/strict";
+import { HanseError, type KeyPair } from "@hanse/protocol";
+import type { TestNetwork } from "./test-network.ts";
+import { pause, waitFor } from "./waiting.ts";
+
+export interface EntryLoad {
+  /** Transaction ids that a node accepted (journaled), by label. */
+  readonly accepted: ReadonlyMap<string, string>;
+  /** Labels that a node called final, with the height it named. */
+  readonly final: ReadonlyMap<string, number>;
+  stop(): Promise<void>;
+}
+
+/** Sends entries round the nodes given until stopped; nodes that fail are passed over. */
+export async function startEntryLoad(
+  network: TestNetwork,
+  options: { readonly nodes: readonly number[]; readonly signer: KeyPair; readonly prefix: string },
+): Promise<EntryLoad> {
+  const accepted = new Map<string, string>();
+  const final = new Map<string, number>();
+  const waiting = new Map<string, { id: string; node: number }>();
+  let stopped = false;
+  const clients = new Map(
+    await Promise.all(
+      options.nodes.map(async (node) => [node, await network.client(node)] as const),
+    ),
+  );
+  const send = async () => {
+    for (let i = 0; !stopped; i++) {
+      const node = options.nodes[i % options.nodes.length]!;
+      const label = `${options.prefix}-${i}`;
+      try {
+        const id = await clients.get(node)!.submitCall(options.signer, {
+          contract: "AddEntry",
+          params: new Map([["Label", label]]),
+        });
+        accepted.set(label, id);
+        waiting.set(label, { id, node });
+      } catch (error) {
+        // A dead or full node refuses; what it did not accept is not owed.
+        if (!(error instanceof HanseError)) throw error;
+      }
+      await pause(5);
+    }
+  };
+  const watch = async () => {
+    while (!stopped) {
+      for (const [label, { id, node }] of waiting) {
+        if (stopped) break;
+        try {
+          const view = await clients.get(node)!.transaction(id);
+          if (view.state === "final") {
+            final.set(label, view.height!);
+            waiting.delete(label);
+          }
+        } catch (error) {
+          if (!(error instanceof HanseError)) throw error;
+        }
+      }
+      await pause(20);
+    }
+  };
+  const running = Promise.all([send(), watch()]);
+  return {
+    accepted,
+    final,
+    async stop() {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+/** Every label accepted is in the record exactly once, on the node asked. */
+export async function assertRecordedOnce(
+  network: TestNetwork,
+  node: number,
+  accepted: ReadonlyMap<string, string>,
+): Promise<void> {
+  const client = await network.client(node);
+  await waitFor(`all ${accepted.size} accepted entries final on node ${node}`, async () => {
+    for (const id of accepted.values()) {
+      const view = await client.transaction(id);
+      if (view.state !== "final") return false;
+      assert.equal(view.outcome!.code, "ok", view.outcome!.error);
+    }
+    return true;
+  });
+  const rows = await readLabels(network, node);
+  const counts = new Map<string, number>();
+  for (const label of rows) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const doubled = [...counts].filter(([, count]) => count > 1);
+  assert.deepEqual(doubled, [], "labels recorded more than once");
+  const lost = [...accepted.keys()].filter((label) => !counts.has(label));
+  assert.deepEqual(lost, [], "accepted labels that are not in the record");
+}
+
+/** All labels of the table, in pages. */
+export async function readLabels(network: TestNetwork, node: number): Promise<string[]> {
+  const client = await network.client(node);
+  const caller = network.account(`${network.nodes[0]!.org}-admin`).keyPair;
+  const labels: string[] = [];
+  for (;;) {
+    const rows = await client.rows("1_entries", { caller, limit: 1000, offset: labels.length });
+    for (const row of rows) labels.push(String(row.label));
+    if (rows.length < 1000) return labels;
+  }
+}
