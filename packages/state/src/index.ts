@@ -15,7 +15,15 @@ export {
 } from "./conditions/evaluate.ts";
 export { createLikeMatcher } from "./conditions/like.ts";
 export { createMemoryState, type MemoryState } from "./memory/memory-state.ts";
+export { type Below, mergeFind, type TouchedRow } from "./overlay/merged-query.ts";
 export { createOverlay, RANGE_LIMIT_MAX } from "./overlay/overlay.ts";
+export {
+  leavesOf,
+  type NetChanges,
+  type NetTable,
+  netChanges,
+  refKeyHash,
+} from "./tree/state-leaves.ts";
 export { StateTree, type StateTreeUpdate, TREE_LEAVES_MAX } from "./tree/state-tree.ts";
 export {
   canonicalJson,

@@ -9,11 +9,14 @@ import { QUERY_LIMIT_MAX } from "../view/state-view.ts";
 export interface TouchedRow {
   readonly key: RowKey;
   readonly base: Row | undefined;
+  /** Further forms the view below may still or already show, when that is not known for sure. */
+  readonly others?: readonly (Row | undefined)[];
   readonly current: Row | undefined;
 }
 
-interface Below {
-  readonly base: StateView;
+/** The view below, as far as queries need it. */
+export interface Below {
+  readonly base: Pick<StateView, "find" | "count">;
   /** Undefined: the view below has no such table. */
   readonly baseSchema: TableSchema | undefined;
   readonly schema: TableSchema;
@@ -74,9 +77,11 @@ function sift(at: Below, touched: Iterable<TouchedRow>, test: RowTest) {
   const added: Row[] = [];
   const keys = new Set<bigint | string>();
   let hidden = 0;
-  for (const { key, base, current } of touched) {
-    if (base === current) continue;
-    if (base !== undefined && test(widenValues(base.values, at.schema)) === true) {
+  const isMatch = (row: Row | undefined) =>
+    row !== undefined && test(widenValues(row.values, at.schema)) === true;
+  for (const { key, base, current, others } of touched) {
+    if (base === current && others === undefined) continue;
+    if (isMatch(base) || others?.some(isMatch) === true) {
       hidden++;
       keys.add(mapKey(key));
     }
