@@ -149,7 +149,7 @@ class HttpLedgerClient implements LedgerClient {
     return shown.fields;
   }
 
-  async submitCall(signer: KeyPair, call: LedgerCall): Promise<string> {
+  #sign(signer: KeyPair, call: LedgerCall): Bytes {
     const body = encodeNativeBody({
       ledgerId: fromHex(this.ledgerId),
       sender: signer.publicKey,
@@ -157,10 +157,13 @@ class HttpLedgerClient implements LedgerClient {
       validUntil: Date.now() + VALID_MS,
       ...encodePayload(call),
     });
-    const signature = signMessage(signer, nativeSignedMessage(body));
+    return encodeNativeTransaction(body, signMessage(signer, nativeSignedMessage(body)));
+  }
+
+  async submitCall(signer: KeyPair, call: LedgerCall): Promise<string> {
     const accepted = await requestJson(this.url, ROUTES.submitTransaction, {
       ...this.#options(),
-      bytes: encodeNativeTransaction(body, signature),
+      bytes: this.#sign(signer, call),
     });
     return accepted.id;
   }
@@ -182,7 +185,14 @@ class HttpLedgerClient implements LedgerClient {
   }
 
   async execute(signer: KeyPair, call: LedgerCall): Promise<TransactionView> {
-    const view = await this.waitFinal(await this.submitCall(signer, call));
+    const answer = await requestJson(this.url, ROUTES.submitTransaction, {
+      ...this.#options(),
+      bytes: this.#sign(signer, call),
+      // The node answers as soon as it is final; a little less patience than ours, so that its
+      // answer "accepted, not final yet" still reaches us.
+      query: { wait: "final", timeoutMs: Math.max(1, this.#timeoutMs - 1_000) },
+    });
+    const view = answer.status === "final" ? viewOf(answer) : await this.waitFinal(answer.id);
     const { code, error } = view.outcome!;
     if (code === "ok") return view;
     const name = "module" in call ? `${call.module}.${call.action}` : call.contract;
@@ -197,8 +207,7 @@ class HttpLedgerClient implements LedgerClient {
       params: { id },
     });
     if (answer.status === "pending") return { id, state: "waiting" };
-    const { height, index, outcome } = answer;
-    return { id, state: "final", height, index, outcome };
+    return viewOf(answer);
   }
 
   async block(height?: number): Promise<BlockView> {
@@ -282,6 +291,12 @@ class HttpLedgerClient implements LedgerClient {
       }
     }
   }
+}
+
+type FinalAnswer = Extract<AnswerOf<typeof ROUTES.getTransaction>, { status: "final" }>;
+
+function viewOf({ id, height, index, outcome }: FinalAnswer): TransactionView {
+  return { id, state: "final", height, index, outcome };
 }
 
 function encodePayload(call: LedgerCall): { readonly engine: string; readonly payload: Bytes } {
