@@ -31,6 +31,7 @@ export * from "./merkle/transaction-tree.ts";
 export * from "./outcome/outcome.ts";
 export * from "./receipt/receipt.ts";
 export * from "./receipt/receipt-facts.ts";
+export * from "./receipt/receipt-json.ts";
 export * from "./receipt/receipt-trust.ts";
 export * from "./receipt/receipt-verdict.ts";
 export * from "./transaction/native.ts";

@@ -1,1 +1,2 @@
-export {};
+export * from "./report.ts";
+export * from "./verify-file.ts";

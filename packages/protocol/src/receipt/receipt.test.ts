@@ -17,6 +17,7 @@ import { equalBytes, toHex, utf8 } from "../encoding/bytes.ts";
 import { sha256 } from "../hash/domain.ts";
 import { readyKeyBackends } from "../keys/signatures.ts";
 import { type CertifiedHeader, decodeReceipt, encodeReceipt, type Receipt } from "./receipt.ts";
+import { receiptToJson, receiptVerdictToJson } from "./receipt-json.ts";
 import { type TrustedSet, trustedSetFromJson, trustedSetToJson } from "./receipt-trust.ts";
 import { verifyReceipt } from "./receipt-verdict.ts";
 
@@ -403,4 +404,23 @@ test("a trusted set's JSON form, and its refusals by field", () => {
   assert.throws(() => trustedSetFromJson({ ...json, headerHash: "00" }), /trust.headerHash/);
   assert.throws(() => trustedSetFromJson({ ...json, version: 2 }), /trust.version/);
   assert.throws(() => trustedSetFromJson([]), /trust: expected an object/);
+});
+
+test("JSON views keep every integer and byte", () => {
+  const verdict = verifyReceipt(encodeReceipt(receipt), { genesis: ledger.genesis });
+  const json = JSON.parse(JSON.stringify(receiptVerdictToJson(verdict)));
+  assert.equal(json.ok, true);
+  assert.equal(json.facts.transaction.id, toHex(verdict.facts!.transaction!.id!));
+  assert.equal(json.facts.transaction.outcome.fuelUsed, "1234");
+  assert.deepEqual(json.facts.state[1].values.id, "3");
+  assert.equal(json.facts.state[1].values.digest, toHex(sha256(SAMPLE_DOCUMENT)));
+  assert.equal(json.facts.state[2].present, false);
+  const whole = JSON.parse(JSON.stringify(receiptToJson(receipt)));
+  assert.equal(whole.blocks.length, receipt.blocks.length);
+  assert.equal(whole.transaction.bytes, toHex(receipt.transaction!.bytes));
+  const refused = receiptVerdictToJson(
+    verifyReceipt(new Uint8Array(), { genesis: ledger.genesis }),
+  );
+  assert.equal(refused.ok, false);
+  assert.equal(typeof refused.reason, "string");
 });
