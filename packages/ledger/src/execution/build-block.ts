@@ -1,17 +1,7 @@
 /** Drafts the next block from the mempool: fair, within every cap, within a time box. */
 
-import type { BuildRequest, Clock } from "@hanse/ordering";
-import {
-  type Block,
-  type Bytes,
-  DOMAINS,
-  evidenceRoot,
-  type Hash,
-  hashHeader,
-  hashWithDomain,
-  merkleRoot,
-  ZERO_HASH,
-} from "@hanse/protocol";
+import { type BuildRequest, type Clock, hashLastCert } from "@hanse/ordering";
+import { type Block, evidenceRoot, type Hash, hashHeader, merkleRoot } from "@hanse/protocol";
 import type { Mempool } from "../mempool/mempool.ts";
 import type { ChainTip } from "./chain-tip.ts";
 import type { FuelEstimate } from "./fuel-estimate.ts";
@@ -42,10 +32,6 @@ const PASSED_OVER_MAX = 32;
 /** Earliest time of the block above the tip. */
 export function earliestTime(tip: ChainTip): number {
   return tip.time + Math.max(1, tip.params.blockIntervalMsMin);
-}
-
-export function certificateHash(lastCert: Bytes): Hash {
-  return lastCert.length === 0 ? ZERO_HASH : hashWithDomain(DOMAINS.certificate, lastCert);
 }
 
 function choose(parts: BuildParts, request: BuildRequest, tip: ChainTip, time: number) {
@@ -90,7 +76,7 @@ export function buildBlock(parts: BuildParts, request: BuildRequest, tip: ChainT
       parentHash: request.parent.hash,
       txRoot,
       txCount: chosen.length,
-      lastCertHash: certificateHash(request.lastCert),
+      lastCertHash: hashLastCert(request.lastCert),
       prevStateRoot: tip.stateRoot,
       prevResultsRoot: tip.resultsRoot,
       validatorsHash: request.set.hash,

@@ -1,13 +1,13 @@
 /**
  * The journal of accepted transactions: appended and made durable before a client is told
  * "accepted", replayed at start, cut when its transactions are committed or expired. Files
- * `pool-NNNNNNNN` of records `length (4, big endian) | first 4 bytes of SHA-256 | batch`; one
- * record per flush, and a flush begins only when the one before is durable, so only the last record
- * of the last file can be torn.
+ * `pool-NNNNNNNN` of records `length (4, big endian) | kind (1) | first 4 bytes of SHA-256 | batch`.
+ * One record per flush, and a flush begins only when the one before is durable, so only the last
+ * record of a process's last file can be torn. Each start begins a file with a snapshot of all that
+ * is still wanted, which makes the files before it void.
  */
-
 import type { Disk } from "@hanse/ordering";
-import { type Bytes, HanseError, sha256 } from "@hanse/protocol";
+import { type Bytes, concatBytes, equalBytes, HanseError, sha256 } from "@hanse/protocol";
 import { decodeTransactionBatch, encodeTransactionBatch } from "../spreading/batch.ts";
 
 export interface JournalLimits {
@@ -37,19 +37,29 @@ export interface Journal {
   readonly found: readonly Bytes[];
   /** Bytes of a last record that was being written when the node stopped; nobody was told of it. */
   readonly tornBytes: number;
-  /** Declares what of `found` is remembered; everything else of the old files is dropped. */
+  /** Called once, before `append`: what of `found` is remembered; the old files are dropped. */
   adopt(entries: readonly JournalEntry[]): Promise<void>;
   readonly failed: HanseError | undefined;
   readonly files: number;
 }
 
-const RECORD_HEAD_BYTES = 8;
+const RECORD_HEAD_BYTES = 9;
 const PATTERN = /^pool-(\d{8})$/;
 
-function recordOf(batch: Bytes): Bytes {
+const APPENDED = 0;
+const SNAPSHOT = 1;
+type RecordKind = typeof APPENDED | typeof SNAPSHOT;
+
+/** Checksum over kind and batch, as they stand behind each other but for itself. */
+function checksumOf(kind: number, batch: Bytes): Bytes {
+  return sha256(concatBytes(Uint8Array.of(kind), batch)).subarray(0, 4);
+}
+
+function recordOf(kind: RecordKind, batch: Bytes): Bytes {
   const record = new Uint8Array(RECORD_HEAD_BYTES + batch.length);
   new DataView(record.buffer).setUint32(0, batch.length);
-  record.set(sha256(batch).subarray(0, 4), 4);
+  record[4] = kind;
+  record.set(checksumOf(kind, batch), 5);
   record.set(batch, RECORD_HEAD_BYTES);
   return record;
 }
@@ -64,33 +74,58 @@ function corrupt(name: string, at: number, what: string): never {
   );
 }
 
-/** Batches of a file; a torn last record is dropped when `last`. */
-function readFile(
-  name: string,
-  bytes: Bytes,
-  last: boolean,
-): { found: Bytes[]; tornBytes: number } {
-  const found: Bytes[] = [];
+interface JournalFile {
+  readonly name: string;
+  readonly records: readonly { readonly kind: number; readonly transactions: Bytes[] }[];
+  /** Place of a record that was being written when the process ended. */
+  readonly tornAt: number | undefined;
+  readonly size: number;
+}
+
+/** @throws HanseError `LEDGER_JOURNAL_CORRUPT` when something is wrong before the last record. */
+function readFile(name: string, bytes: Bytes): JournalFile {
+  const records: { kind: number; transactions: Bytes[] }[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = bytes.length;
   let at = 0;
-  while (at < bytes.length) {
+  while (at < size) {
     const start = at + RECORD_HEAD_BYTES;
-    const length = start <= bytes.length ? view.getUint32(at) : -1;
-    const torn = length <= 0 || start + length > bytes.length;
-    const batch = torn ? undefined : bytes.subarray(start, start + length);
-    const sum = batch && sha256(batch);
-    const whole = sum?.subarray(0, 4).every((byte, i) => byte === bytes[at + 4 + i]) === true;
-    if (!whole) {
-      const atEnd = torn
-        ? length !== 0 || bytes.subarray(at).every((b) => b === 0)
-        : start + length === bytes.length;
-      if (last && atEnd) return { found, tornBytes: bytes.length - at };
-      corrupt(name, at, torn ? "record runs past the end" : "checksum differs");
+    const length = start <= size ? view.getUint32(at) : 0;
+    const end = start + length;
+    if (length > 0 && end <= size) {
+      const kind = bytes[at + 4]!;
+      const batch = bytes.subarray(start, end);
+      if (equalBytes(checksumOf(kind, batch), bytes.subarray(at + 5, start))) {
+        records.push({ kind, transactions: decodeTransactionBatch(batch, length, length) });
+        at = end;
+        continue;
+      }
+      if (end < size) corrupt(name, at, "checksum differs");
+    } else if (start <= size && length === 0 && bytes.subarray(at).some((byte) => byte !== 0)) {
+      corrupt(name, at, "a record of no length");
     }
-    found.push(...decodeTransactionBatch(batch!, batch!.length, batch!.length));
-    at = start + length;
+    return { name, records, tornAt: at, size };
   }
-  return { found, tornBytes: 0 };
+  return { name, records, tornAt: undefined, size };
+}
+
+/** What the files remember, oldest first. */
+function readFiles(disk: Disk, names: readonly string[]): { found: Bytes[]; tornBytes: number } {
+  const files = names.map((name) => readFile(name, disk.read(name) ?? new Uint8Array(0)));
+  const begin = files.findLastIndex((file) => file.records[0]?.kind === SNAPSHOT);
+  const found: Bytes[] = [];
+  let tornBytes = 0;
+  for (let i = Math.max(0, begin); i < files.length; i++) {
+    const { name, records, tornAt, size } = files[i]!;
+    for (const record of records) found.push(...record.transactions);
+    if (tornAt === undefined) continue;
+    // Later files can only be starts that did not get as far as their snapshot.
+    if (files.slice(i + 1).some((file) => file.records.length > 0)) {
+      corrupt(name, tornAt, "record runs past the end");
+    }
+    tornBytes += size - tornAt;
+  }
+  return { found, tornBytes };
 }
 
 /** @throws HanseError `LEDGER_JOURNAL_CORRUPT` naming file and place. */
@@ -99,10 +134,7 @@ export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_
     .list()
     .filter((name) => PATTERN.test(name))
     .sort();
-  const read = names.map((name, i) =>
-    readFile(name, disk.read(name) ?? new Uint8Array(0), i === names.length - 1),
-  );
-  const found = read.flatMap((file) => file.found);
+  const { found, tornBytes } = readFiles(disk, names);
   const nameOf = (number: number) => `pool-${String(number).padStart(8, "0")}`;
   /** Never append after what may be a torn record: each start opens a file of its own. */
   let current = Number(PATTERN.exec(names.at(-1) ?? "pool-00000000")![1]) + 1;
@@ -140,12 +172,12 @@ export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_
     }
   }
 
-  function write(entries: readonly JournalEntry[]): void {
+  function write(entries: readonly JournalEntry[], kind: RecordKind = APPENDED): void {
     if (currentBytes >= limits.fileBytes) {
       current++;
       currentBytes = 0;
     }
-    const record = recordOf(encodeTransactionBatch(entries.map((entry) => entry.bytes)));
+    const record = recordOf(kind, encodeTransactionBatch(entries.map((entry) => entry.bytes)));
     disk.append(nameOf(current), record);
     currentBytes += record.length;
     note(entries);
@@ -198,7 +230,7 @@ export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_
 
   return {
     found,
-    tornBytes: read.at(-1)?.tornBytes ?? 0,
+    tornBytes,
     append,
     settle(key) {
       const place = placeOf.get(key);
@@ -209,7 +241,8 @@ export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_
       if (live.size === 0 && place !== current) dropEmpty();
     },
     async adopt(entries) {
-      await append(entries);
+      write(entries, SNAPSHOT);
+      await disk.sync();
       for (const name of names) disk.remove(name);
     },
     get failed() {
