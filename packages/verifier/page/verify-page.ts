@@ -136,7 +136,6 @@ async function load(slot: Slot, files: readonly File[]): Promise<void> {
     showProblem(`A file cannot be read: ${(thrown as Error).message}`);
     return;
   }
-  element(`${slot}-name`).textContent = visible(loaded[slot].map((file) => file.name).join(", "));
   await check();
 }
 
@@ -152,7 +151,11 @@ for (const slot of ["receipt", "trust", "documents"] as const) {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    void load(slot, [...(event.dataTransfer?.files ?? [])]);
+    const dropped = event.dataTransfer?.files;
+    if (dropped === undefined || dropped.length === 0) return;
+    // The input shows the name, as if the file had been chosen there.
+    input.files = dropped;
+    void load(slot, [...dropped]);
   });
 }
 // A file dropped beside the places must not replace the page.
