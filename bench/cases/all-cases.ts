@@ -1,0 +1,15 @@
+/** Every case, in the order in which they run. */
+import type { BenchCase } from "../bench-case.ts";
+import { finalityIdleCase } from "./finality-idle.ts";
+import { memoryCase } from "./memory.ts";
+import { replayCase } from "./replay.ts";
+import { tableGrowthCase } from "./table-growth.ts";
+import { throughputCases } from "./throughput.ts";
+
+export const BENCH_CASES: readonly BenchCase[] = [
+  ...throughputCases,
+  finalityIdleCase,
+  tableGrowthCase,
+  replayCase,
+  memoryCase,
+];
