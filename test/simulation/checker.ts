@@ -1,0 +1,268 @@
+/** Everything that must hold at every moment of a run; the first breach ends it. */
+import {
+  applyUpdates,
+  type DecidedBlock,
+  decodeMessage,
+  type EngineEvent,
+  type ExecutionResult,
+  type ValidatorPolicy,
+  type WireMessage,
+} from "@hanse/ordering";
+import {
+  bitmapToIndices,
+  decodeBlock,
+  equalBytes,
+  fromUtf8,
+  hashHeader,
+  quorumWeight,
+  toHex,
+  type ValidatorSet,
+  voteMessage,
+  ZERO_HASH,
+} from "@hanse/protocol";
+import type { KeyRing } from "./keys.ts";
+import { type LedgerSetup, nextStateRoot, updateOf } from "./ledger.ts";
+
+export class Violation extends Error {}
+
+interface DecidedHeight {
+  readonly hash: string;
+  readonly stateRoot: Uint8Array;
+  readonly transactions: number;
+}
+
+export class Checker {
+  readonly #setup: LedgerSetup;
+  readonly #keys: KeyRing;
+  readonly #policy: ValidatorPolicy;
+  readonly #honest: (id: string) => boolean;
+  /** Index = height; 0 is genesis. */
+  readonly decided: DecidedHeight[] = [{ hash: "", stateRoot: ZERO_HASH, transactions: 0 }];
+  readonly #sets: ValidatorSet[];
+  readonly included = new Map<string, number>();
+  /** id:height:view -> what an honest validator signed there. */
+  readonly #signed = new Map<string, Map<string, string>>();
+  /** height:kind:view:subject -> who was seen to sign it. */
+  readonly #votes = new Map<string, Set<string>>();
+  readonly #proposers = new Map<string, string>();
+  readonly #highestVote = new Map<string, number>();
+  /** No new vote at or below this height by a validator that lost its memory. */
+  readonly #forgotten = new Map<string, number>();
+  #lastBytes: Uint8Array | undefined;
+  violation: string | undefined;
+  evidence = 0;
+
+  constructor(
+    setup: LedgerSetup,
+    keys: KeyRing,
+    policy: ValidatorPolicy,
+    honest: (id: string) => boolean,
+  ) {
+    this.#setup = setup;
+    this.#keys = keys;
+    this.#policy = policy;
+    this.#honest = honest;
+    this.#sets = [setup.genesisSet, setup.genesisSet, setup.genesisSet];
+  }
+
+  get height(): number {
+    return this.decided.length - 1;
+  }
+
+  /** The set that governance put in force at a height, as far as it is decided. */
+  setAt(height: number): ValidatorSet {
+    return this.#sets[height] ?? this.#sets.at(-1)!;
+  }
+
+  fail(message: string): void {
+    this.violation ??= message;
+  }
+
+  /** A message on the wire. Liars' votes count as support, since they may well be in certificates. */
+  sent(id: string, bytes: Uint8Array): void {
+    if (bytes === this.#lastBytes) return;
+    this.#lastBytes = bytes;
+    let message: WireMessage;
+    try {
+      message = decodeMessage(bytes);
+    } catch {
+      return;
+    }
+    if (message.t === "propose") {
+      try {
+        const { header } = decodeBlock(message.block);
+        this.#proposers.set(toHex(hashHeader(header)), header.proposer);
+      } catch {
+        // An attacker's block.
+      }
+    }
+    if (message.t === "vote") this.#voted(id, message);
+  }
+
+  #voted(id: string, m: Extract<WireMessage, { t: "vote" }>): void {
+    const hash = m.blockHash === undefined ? "" : toHex(m.blockHash);
+    const subject = m.parentView === undefined ? hash : `${hash}/${m.parentView}`;
+    const key = `${m.height}:${m.kind}:${m.view}:${subject}`;
+    let voters = this.#votes.get(key);
+    if (voters === undefined) {
+      voters = new Set();
+      this.#votes.set(key, voters);
+    }
+    const isNew = !voters.has(id);
+    voters.add(id);
+    if (!this.#honest(id)) return;
+    const at = `height ${m.height}, view ${m.view}`;
+    const place = `${id}:${m.height}:${m.view}`;
+    let signed = this.#signed.get(place);
+    if (signed === undefined) {
+      signed = new Map();
+      this.#signed.set(place, signed);
+    }
+    const before = signed.get(m.kind);
+    if (before !== undefined && before !== subject) {
+      this.fail(`${id} sent two different ${m.kind} votes at ${at}`);
+    }
+    signed.set(m.kind, subject);
+    if (signed.has("finalize") && signed.has("nullify")) {
+      this.fail(`${id} finalized and nullified at ${at}`);
+    }
+    if (!isNew) return;
+    if (m.height <= (this.#forgotten.get(id) ?? -1)) {
+      this.fail(`${id} voted at ${at} although it may have forgotten a vote there`);
+    }
+    this.#highestVote.set(id, Math.max(m.height, this.#highestVote.get(id) ?? 0));
+    if (m.kind === "notarize") this.#isJustified(id, m, hash);
+  }
+
+  #isJustified(id: string, m: Extract<WireMessage, { t: "vote" }>, hash: string): void {
+    if (m.height > this.#sets.length - 1) return;
+    const set = this.setAt(m.height);
+    const quorum = quorumWeight(set);
+    const pv = m.parentView!;
+    const weight = (key: string) => {
+      const voters = this.#votes.get(`${m.height}:${key}`);
+      let sum = 0;
+      for (const member of set.members) if (voters?.has(member.id)) sum += member.vote;
+      return sum;
+    };
+    for (let v = pv + 1; v < m.view; v++) {
+      if (weight(`nullify:${v}:`) < quorum) {
+        this.fail(
+          `${id} notarized at height ${m.height}, view ${m.view} without nullification ${v}`,
+        );
+      }
+    }
+    if (pv < 0) {
+      const proposer = this.#proposers.get(hash);
+      const leader = this.#policy.leader(set, m.height, m.view);
+      if (proposer !== undefined && proposer !== leader) {
+        this.fail(`${id} notarized a block of ${proposer} in ${leader}'s view ${m.view}`);
+      }
+      return;
+    }
+    let notarized = false;
+    for (let origin = -1; origin < pv; origin++) {
+      if (weight(`notarize:${pv}:${hash}/${origin}`) >= quorum) notarized = true;
+    }
+    if (!notarized) {
+      this.fail(`${id} notarized at height ${m.height} what view ${pv} did not notarize`);
+    }
+  }
+
+  forgot(id: string): void {
+    this.#forgotten.set(id, this.#highestVote.get(id) ?? 0);
+  }
+
+  signing(id: string, syncing: boolean, height: number): void {
+    if (syncing) this.fail(`${id} signed at height ${height} while it was behind`);
+  }
+
+  reported(id: string, event: EngineEvent, damaged: boolean): void {
+    if (event.t === "evidence") {
+      this.evidence++;
+      if (this.#honest(event.evidence.validator)) {
+        this.fail(`evidence ${event.evidence.kind} names the honest ${event.evidence.validator}`);
+      }
+    }
+    if (!this.#honest(id)) return;
+    if (event.t === "halted") this.fail(`${id} halted: ${event.code} ${event.message}`);
+    if (event.t === "quarantine" && !damaged) {
+      this.fail(`${id} went into quarantine without damage: ${event.reason}`);
+    }
+  }
+
+  executed(id: string, d: DecidedBlock, result: ExecutionResult): void {
+    if (!this.#honest(id)) return;
+    const { header } = d.block;
+    const { height } = header;
+    const hash = toHex(d.hash);
+    this.#isFinal(id, d);
+    const known = this.decided[height];
+    if (known !== undefined) {
+      if (known.hash !== hash) this.fail(`height ${height} was decided twice (seen by ${id})`);
+      if (!equalBytes(known.stateRoot, result.stateRoot)) {
+        this.fail(`${id} has another state root after height ${height}`);
+      }
+      return;
+    }
+    if (height !== this.decided.length) {
+      this.fail(`${id} executed height ${height} before ${this.decided.length}`);
+      return;
+    }
+    const parent = this.decided[height - 1]!;
+    const parentHash = height === 1 ? toHex(this.#setup.ledgerId) : parent.hash;
+    if (toHex(header.parentHash) !== parentHash) this.fail(`block ${height} has another parent`);
+    if (!equalBytes(header.prevStateRoot, parent.stateRoot)) {
+      this.fail(`block ${height} certifies a wrong state root`);
+    }
+    const set = this.setAt(height);
+    if (!equalBytes(header.validatorsHash, set.hash)) {
+      this.fail(`block ${height} was decided by another set than governance put in force`);
+    }
+    if (!equalBytes(header.nextValidatorsHash, this.setAt(height + 1).hash)) {
+      this.fail(`block ${height} announces another set than governance put in force`);
+    }
+    if (!set.members.some((member) => member.id === header.proposer)) {
+      this.fail(`block ${height} was proposed by a stranger`);
+    }
+    let updates: ReturnType<typeof updateOf>[] = [];
+    const base = this.setAt(height + 1);
+    for (const bytes of d.block.transactions) {
+      const transaction = fromUtf8(bytes);
+      if (this.included.has(transaction)) this.fail(`${transaction} was committed twice`);
+      this.included.set(transaction, height);
+      const update = updateOf(this.#setup, base, transaction);
+      if (update !== undefined && updates.length === 0) updates = [update];
+    }
+    this.#sets[height + 2] = applyUpdates(
+      base,
+      updates.filter((update) => update !== undefined),
+    );
+    this.decided.push({
+      hash,
+      stateRoot: nextStateRoot(parent.stateRoot, d.block.transactions),
+      transactions: d.block.transactions.length,
+    });
+  }
+
+  /** What a light client would check. */
+  #isFinal(id: string, d: DecidedBlock): void {
+    const { certificate: c, header } = d.proof;
+    const { height } = header;
+    const set = this.setAt(height);
+    const wrong = (what: string) =>
+      this.fail(`${id} took height ${height} for final, but its certificate ${what}`);
+    if (c.kind !== "finalize" || c.height !== height) wrong("is of another kind");
+    if (c.blockHash === undefined || !equalBytes(c.blockHash, d.hash)) wrong("names another block");
+    if (!equalBytes(c.validatorsHash, set.hash)) wrong("is of another set");
+    const message = voteMessage({ ...c, ledgerId: this.#setup.ledgerId });
+    let weight = 0;
+    for (const [i, index] of bitmapToIndices(c.signers).entries()) {
+      const member = set.members[index];
+      const signature = c.signatures[i];
+      if (member === undefined || signature === undefined) continue;
+      if (this.#keys.verify({ key: member.key, message, signature })) weight += member.vote;
+    }
+    if (weight < quorumWeight(set)) wrong(`has weight ${weight}`);
+  }
+}

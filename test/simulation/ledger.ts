@@ -1,0 +1,274 @@
+/**
+ * The application of the simulation: a hash chain over transactions that must appear exactly once,
+ * with a durable store that survives crashes as far as `commit` got.
+ */
+import {
+  applyUpdates,
+  type BlockSource,
+  type BuildRequest,
+  type DecidedBlock,
+  type ExecutionResult,
+  hashLastCert,
+  type LedgerApp,
+  type ValidatorUpdate,
+} from "@hanse/ordering";
+import {
+  type Block,
+  encodeBlock,
+  encodeCertificate,
+  equalBytes,
+  evidenceRoot,
+  fromUtf8,
+  type Hash,
+  sha256,
+  transactionRoot,
+  utf8,
+  type ValidatorInfo,
+  type ValidatorSet,
+  ZERO_HASH,
+} from "@hanse/protocol";
+import type { Random } from "./random.ts";
+import type { World } from "./world.ts";
+
+export interface StoredHeight {
+  readonly height: number;
+  readonly hash: Hash;
+  readonly bytes: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly block: Block;
+  readonly stateRoot: Hash;
+  readonly resultsRoot: Hash;
+  readonly set: ValidatorSet;
+}
+
+/** What a node's database holds; outlives the process. */
+export class Store {
+  heights: StoredHeight[] = [];
+}
+
+export interface LedgerSetup {
+  readonly ledgerId: Hash;
+  readonly genesisSet: ValidatorSet;
+  /** Everyone who may ever be a validator, by index. */
+  readonly candidates: readonly ValidatorInfo[];
+  readonly blockTransactionsMax: number;
+}
+
+/** Smallest set that governance transactions may leave. */
+const MEMBERS_MIN = 4;
+
+const RESULTS_AT_GENESIS = ZERO_HASH;
+
+export function updateOf(
+  setup: LedgerSetup,
+  set: ValidatorSet,
+  transaction: string,
+): ValidatorUpdate | undefined {
+  const match = /^set:(add|remove):(\d+):/.exec(transaction);
+  if (match === null) return undefined;
+  const candidate = setup.candidates[Number(match[2])];
+  if (candidate === undefined) return undefined;
+  const member = set.members.some(({ id }) => id === candidate.id);
+  if (match[1] === "add") return member ? undefined : candidate;
+  if (!member || set.members.length <= MEMBERS_MIN) return undefined;
+  return { ...candidate, vote: 0 };
+}
+
+export function nextStateRoot(before: Hash, transactions: readonly Uint8Array[]): Hash {
+  if (transactions.length === 0) return before;
+  const joined = new Uint8Array(64);
+  joined.set(before);
+  joined.set(transactionRoot(transactions), 32);
+  return sha256(joined);
+}
+
+export interface LedgerHooks {
+  executed(decided: DecidedBlock, result: ExecutionResult): void;
+  committed(height: number): void;
+}
+
+export class SimulatedLedger implements LedgerApp {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #setup: LedgerSetup;
+  readonly #store: Store;
+  readonly #life: { operation(): boolean };
+  readonly #hooks: LedgerHooks;
+  readonly #included = new Set<string>();
+  readonly #pool = new Map<string, Uint8Array>();
+  readonly #executed = new Map<number, StoredHeight>();
+  #stateRoot: Hash;
+  #resultsRoot: Hash;
+  /** In force two heights above the last executed one. */
+  #set: ValidatorSet;
+
+  constructor(parts: {
+    world: World;
+    random: Random;
+    setup: LedgerSetup;
+    store: Store;
+    life: { operation(): boolean };
+    hooks: LedgerHooks;
+  }) {
+    this.#world = parts.world;
+    this.#random = parts.random;
+    this.#setup = parts.setup;
+    this.#store = parts.store;
+    this.#life = parts.life;
+    this.#hooks = parts.hooks;
+    const last = parts.store.heights.at(-1);
+    this.#stateRoot = last?.stateRoot ?? ZERO_HASH;
+    this.#resultsRoot = last?.resultsRoot ?? RESULTS_AT_GENESIS;
+    this.#set = last?.set ?? parts.setup.genesisSet;
+    for (const { block } of parts.store.heights) {
+      for (const transaction of block.transactions) this.#included.add(fromUtf8(transaction));
+    }
+  }
+
+  /** Latency of a call, as if a database or many transactions were behind it. */
+  #later<T>(msMax: number, make: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      if (!this.#life.operation()) return;
+      this.#world.after(this.#random.unit() * msMax, () => {
+        if (this.#life.operation()) resolve(make());
+      });
+    });
+  }
+
+  add(transaction: string): void {
+    if (this.#included.has(transaction)) return;
+    this.#pool.set(transaction, utf8(transaction));
+  }
+
+  has(transaction: string): boolean {
+    return this.#included.has(transaction);
+  }
+
+  hasWork(): boolean {
+    return this.#pool.size > 0;
+  }
+
+  async info() {
+    const last = this.#store.heights.at(-1);
+    return {
+      height: last?.height ?? 0,
+      stateRoot: last?.stateRoot ?? ZERO_HASH,
+      resultsRoot: last?.resultsRoot ?? RESULTS_AT_GENESIS,
+      blockHash: last?.hash ?? ZERO_HASH,
+    };
+  }
+
+  buildBlock(request: BuildRequest): Promise<Block> {
+    return this.#later(3, () => {
+      const transactions = [...this.#pool.values()].slice(0, this.#setup.blockTransactionsMax);
+      return this.assemble(request, transactions);
+    });
+  }
+
+  assemble(request: BuildRequest, transactions: readonly Uint8Array[]): Block {
+    return {
+      header: {
+        ledgerId: this.#setup.ledgerId,
+        engineEpoch: request.engineEpoch,
+        height: request.height,
+        time: Math.max(request.now, request.parent.time + 1),
+        proposer: request.proposer,
+        parentHash: request.parent.hash,
+        txRoot: transactionRoot(transactions),
+        txCount: transactions.length,
+        lastCertHash: hashLastCert(request.lastCert),
+        prevStateRoot: this.#stateRoot,
+        prevResultsRoot: this.#resultsRoot,
+        validatorsHash: request.set.hash,
+        nextValidatorsHash: request.nextSet.hash,
+        paramsHash: ZERO_HASH,
+        evidenceHash: evidenceRoot([]),
+        lastSetChangeHeight: request.lastSetChangeHeight,
+        policyExtra: request.policyExtra,
+      },
+      lastCert: request.lastCert,
+      evidence: [],
+      transactions,
+    };
+  }
+
+  validateBlock(block: Block): Promise<{ ok: true } | { ok: false; reason: string }> {
+    return this.#later(3, () => {
+      const reason = this.#refusal(block);
+      return reason === undefined ? { ok: true } : { ok: false, reason };
+    });
+  }
+
+  #refusal(block: Block): string | undefined {
+    if (!equalBytes(block.header.prevStateRoot, this.#stateRoot)) return "state root";
+    if (!equalBytes(block.header.prevResultsRoot, this.#resultsRoot)) return "results root";
+    if (block.transactions.length > this.#setup.blockTransactionsMax) return "too many";
+    const seen = new Set<string>();
+    for (const bytes of block.transactions) {
+      const transaction = fromUtf8(bytes);
+      if (seen.has(transaction) || this.#included.has(transaction)) return "twice";
+      seen.add(transaction);
+    }
+    return undefined;
+  }
+
+  finalizeBlock(decided: DecidedBlock): Promise<ExecutionResult> {
+    return this.#later(4, () => {
+      const { block, hash } = decided;
+      const { height } = block.header;
+      let validatorUpdates: ValidatorUpdate[] = [];
+      for (const bytes of block.transactions) {
+        const transaction = fromUtf8(bytes);
+        this.#included.add(transaction);
+        this.#pool.delete(transaction);
+        const update = updateOf(this.#setup, this.#set, transaction);
+        if (update !== undefined && validatorUpdates.length === 0) validatorUpdates = [update];
+      }
+      this.#set = applyUpdates(this.#set, validatorUpdates);
+      this.#stateRoot = nextStateRoot(this.#stateRoot, block.transactions);
+      this.#resultsRoot = transactionRoot(block.transactions);
+      const result: ExecutionResult = {
+        height,
+        stateRoot: this.#stateRoot,
+        resultsRoot: this.#resultsRoot,
+        paramsHash: ZERO_HASH,
+        validatorUpdates,
+        changed: block.transactions.length > 0,
+      };
+      this.#executed.set(height, {
+        height,
+        hash,
+        bytes: encodeBlock(block),
+        certificate: encodeCertificate(decided.proof.certificate),
+        block,
+        stateRoot: this.#stateRoot,
+        resultsRoot: this.#resultsRoot,
+        set: this.#set,
+      });
+      this.#hooks.executed(decided, result);
+      return result;
+    });
+  }
+
+  commit(height: number): Promise<void> {
+    return this.#later(25, () => {
+      this.#store.heights.push(this.#executed.get(height)!);
+      this.#executed.delete(height);
+      this.#hooks.committed(height);
+    });
+  }
+
+  readonly blocks: BlockSource = {
+    blocks: (from, to, bytesMax) =>
+      this.#later(3, () => {
+        const found: StoredHeight[] = [];
+        let bytes = 0;
+        for (const stored of this.#store.heights.slice(from - 1, to)) {
+          bytes += stored.bytes.length;
+          if (found.length > 0 && bytes > bytesMax) break;
+          found.push(stored);
+        }
+        return found;
+      }),
+  };
+}

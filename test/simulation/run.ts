@@ -1,0 +1,315 @@
+/** Runs one seed: chaos, healing, silence; every invariant watched all along. */
+import { createFixedPolicy, type EngineEvent, type Mutation } from "@hanse/ordering";
+import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
+import { corruptTransport } from "./attacker.ts";
+import { Checker } from "./checker.ts";
+import { KeyRing } from "./keys.ts";
+import type { LedgerSetup } from "./ledger.ts";
+import { Network } from "./network.ts";
+import { type NodeSetup, SimulatedNode } from "./node.ts";
+import { Random } from "./random.ts";
+import { createScenario, type Fault, type Focus, type Scenario } from "./scenario.ts";
+import { World } from "./world.ts";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly focus: Focus;
+  readonly mutation: Mutation | undefined;
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  /** Undefined = all invariants held and the ledger went on after the healing. */
+  readonly failure: string | undefined;
+  readonly heights: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly digest: string;
+}
+
+const GENESIS_TIME = 1_700_000_000_000;
+/** After the healing every transaction must be final within this time. */
+const LIVENESS_MS = 240_000;
+/** Nothing may happen on an idle ledger for this long. */
+const SILENCE_MS = 15_000;
+/** Log and signing state of an idle node stay below this. */
+const DISK_BYTES_MAX = 400_000;
+
+export async function runSeed(options: RunOptions): Promise<RunResult> {
+  const random = new Random(options.seed * 2_654_435_761 + 17);
+  const scenario = createScenario(random, options.focus);
+  const world = new World();
+  const run = new Run(world, random, scenario, options);
+  const failure = await run.play();
+  return {
+    seed: options.seed,
+    failure,
+    heights: run.checker.height,
+    steps: world.steps,
+    virtualMs: world.now,
+    digest: world.digest,
+  };
+}
+
+function idOf(index: number): string {
+  return `org-${index}/node`;
+}
+
+class Run {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #scenario: Scenario;
+  readonly #options: RunOptions;
+  readonly #network: Network;
+  readonly #nodes: SimulatedNode[] = [];
+  readonly checker: Checker;
+  #healed = false;
+
+  constructor(world: World, random: Random, scenario: Scenario, options: RunOptions) {
+    this.#world = world;
+    this.#random = random;
+    this.#scenario = scenario;
+    this.#options = options;
+    const keys = new KeyRing();
+    const { loss, duplication, delayMsMax } = scenario;
+    const quality = { loss, duplication, delayMsMin: 0.5, delayMsMax };
+    this.#network = new Network(world, random.fork(), quality);
+    const held = Array.from({ length: scenario.nodes }, (_, i) => keys.create(idOf(i)));
+    const candidates: ValidatorInfo[] = held.map((key, i) => ({
+      id: idOf(i),
+      org: `org-${i}`,
+      key: key.publicKey,
+      vote: scenario.weights[i] ?? 1,
+      propose: 1,
+    }));
+    const ledger: LedgerSetup = {
+      ledgerId: sha256(utf8(`ledger of seed ${options.seed}`)),
+      genesisSet: createValidatorSet(candidates.slice(0, scenario.members), scenario.rule),
+      candidates,
+      blockTransactionsMax: 5,
+    };
+    const policy = createFixedPolicy();
+    const liar = scenario.liar.kind === "none" ? undefined : idOf(scenario.liar.node);
+    this.checker = new Checker(ledger, keys, policy, (id) => id !== liar);
+    this.#network.onSend = (from, bytes) => this.checker.sent(from.id, bytes);
+    const create = (i: number, address: string, lies: boolean) => {
+      const setup: NodeSetup = {
+        world,
+        network: this.#network,
+        random: random.fork(),
+        keys,
+        key: held[i]!,
+        ledger,
+        policy,
+        id: idOf(i),
+        address,
+        genesisTime: GENESIS_TIME,
+        clockSkewMs: random.between(-scenario.clockSkewMsMax, scenario.clockSkewMsMax),
+        mutation: options.mutation,
+        guarded: !lies,
+        ...(lies && scenario.liar.kind === "attacker"
+          ? {
+              corrupt: (node, transport) =>
+                corruptTransport({ node, transport, key: held[i]!, ledger, policy, random, world }),
+            }
+          : {}),
+        hooks: (node) => ({
+          executed: (decided, result) => this.checker.executed(node.id, decided, result),
+          committed: () => {},
+        }),
+        report: (node, event) => this.#reported(node, event),
+        signing: (node, syncing, height) => {
+          if (!lies) this.checker.signing(node.id, syncing, height);
+        },
+      };
+      this.#nodes.push(new SimulatedNode(setup));
+    };
+    for (let i = 0; i < scenario.nodes; i++) create(i, idOf(i), i === scenario.liar.node);
+    if (scenario.liar.kind === "twin") {
+      create(scenario.liar.node, `${idOf(scenario.liar.node)}#2`, true);
+    }
+  }
+
+  #log(text: string): void {
+    this.#options.log?.(`${this.#world.now.toFixed(1).padStart(9)} ${text}`);
+  }
+
+  #reported(node: SimulatedNode, event: EngineEvent): void {
+    if (this.#options.log !== undefined) {
+      const text = JSON.stringify(event, (_, value: unknown) =>
+        value instanceof Uint8Array ? Buffer.from(value).toString("hex").slice(0, 12) : value,
+      );
+      this.#log(`${node.setup.address} ${text}`);
+    }
+    this.checker.reported(node.id, event, node.damaged);
+  }
+
+  get #honest(): SimulatedNode[] {
+    const { liar, lost } = this.#scenario;
+    return this.#nodes.filter(
+      (_, i) => i !== liar.node && i < this.#scenario.nodes && !(this.#healed && i === lost),
+    );
+  }
+
+  async play(): Promise<string | undefined> {
+    this.#options.log?.(JSON.stringify(this.#scenario));
+    for (const node of this.#nodes) node.start();
+    for (const { at, fault } of this.#scenario.faults) {
+      this.#world.after(at, () => this.#inject(fault));
+    }
+    for (const { at, text } of this.#scenario.transactions) {
+      this.#world.after(at, () => this.#submit(text));
+    }
+    if (this.#scenario.liar.kind === "twin") this.#separateTwins();
+    const failed = () => this.checker.violation !== undefined;
+    await this.#world.run(this.#scenario.chaosMs, failed);
+    if (failed()) return this.checker.violation;
+    this.#heal();
+    const wanted = this.#scenario.transactions.map(({ text }) => text);
+    const caughtUp = () =>
+      wanted.every((text) => this.checker.included.has(text)) &&
+      this.#honest.every((node) => node.store.heights.length === this.checker.height);
+    await this.#world.run(this.#world.now + LIVENESS_MS, () => failed() || caughtUp());
+    if (failed()) return this.checker.violation;
+    if (!caughtUp()) return this.#stall(wanted);
+    if (this.#scenario.liar.kind !== "none") return undefined;
+    // An honest idle ledger proves its last state and falls silent.
+    await this.#world.run(this.#world.now + SILENCE_MS, failed);
+    const height = this.checker.height;
+    await this.#world.run(this.#world.now + SILENCE_MS, failed);
+    if (failed()) return this.checker.violation;
+    if (this.checker.height !== height) return "an idle ledger goes on making blocks";
+    const last = this.checker.decided.at(-1)!;
+    if (last.transactions > 0) return "the last state has no proof block";
+    for (const node of this.#honest) {
+      if (node.store.heights.length !== height) return `${node.id} is behind on an idle ledger`;
+      if (node.disk.bytes > DISK_BYTES_MAX)
+        return `${node.id} holds ${node.disk.bytes} bytes of log`;
+    }
+    return undefined;
+  }
+
+  #stall(wanted: readonly string[]): string {
+    const missing = wanted.filter((text) => !this.checker.included.has(text)).length;
+    const places = this.#nodes.map((node) => {
+      const status = node.engine?.status();
+      return `${node.setup.address}@${node.store.heights.length}/v${status?.view ?? "-"}${
+        status?.quarantined === undefined ? "" : `(${status.quarantined})`
+      }`;
+    });
+    return `no progress after the healing: ${missing} transactions wait, ${places.join(" ")}`;
+  }
+
+  /** A client hands its transaction to some nodes, and again until it is final. */
+  #submit(text: string): void {
+    if (this.checker.included.has(text)) {
+      const everywhere = this.#honest.every(
+        (node) => node.ledger === undefined || node.ledger.has(text),
+      );
+      if (everywhere) return;
+    }
+    for (const node of this.#nodes) {
+      if (node.ledger === undefined || (!this.#healed && this.#random.chance(0.2))) continue;
+      node.ledger.add(text);
+      node.engine?.wake();
+    }
+    this.#world.after(2_500, () => this.#submit(text));
+  }
+
+  #separateTwins(): void {
+    const first = idOf(this.#scenario.liar.node);
+    const second = `${first}#2`;
+    const swap = () => {
+      if (this.#healed) return;
+      this.#network.heal();
+      for (const node of this.#nodes) {
+        if (node.id === first) continue;
+        const hidden = this.#random.chance(0.5) ? first : second;
+        this.#network.cut(hidden, node.setup.address);
+        if (this.#random.chance(0.7)) this.#network.cut(node.setup.address, hidden);
+      }
+      this.#world.after(this.#random.between(300, 3_000), swap);
+    };
+    swap();
+  }
+
+  #inject(fault: Fault): void {
+    this.#log(JSON.stringify(fault));
+    const back = (node: SimulatedNode, ms: number) => {
+      this.#world.after(ms, () => {
+        if (!this.#healed) node.start();
+      });
+    };
+    switch (fault.t) {
+      case "crash": {
+        const node = this.#nodes[fault.node]!;
+        node.crashAfter(fault.operations);
+        // At the latest then, should nothing happen on it before.
+        this.#world.after(fault.operations, () => {
+          if (!this.#healed) node.crash();
+        });
+        back(node, fault.operations + fault.downMs);
+        return;
+      }
+      case "crashAll":
+        for (const node of this.#nodes) {
+          node.crash();
+          back(node, this.#random.between(0, fault.downMs));
+        }
+        return;
+      case "wipe": {
+        const node = this.#nodes[fault.node]!;
+        this.checker.forgot(node.id);
+        node.wipe();
+        back(node, fault.downMs);
+        return;
+      }
+      case "flipBit": {
+        const node = this.#nodes[fault.node]!;
+        node.crash();
+        // The damage may lie where it harms nobody; then nothing is forgotten.
+        if (node.disk.flipBit(fault.file, this.#random)) node.damaged = true;
+        back(node, fault.downMs);
+        return;
+      }
+      case "partition":
+        for (const a of this.#nodes.keys()) {
+          for (const b of this.#nodes.keys()) {
+            if (fault.side.includes(a) !== fault.side.includes(b)) this.#cut(a, b, fault.forMs);
+          }
+        }
+        return;
+      case "deaf":
+        for (const a of this.#nodes.keys()) this.#cut(a, fault.node, fault.forMs);
+        return;
+      case "mute":
+        for (const b of this.#nodes.keys()) this.#cut(fault.node, b, fault.forMs);
+    }
+  }
+
+  #cut(a: number, b: number, forMs: number): void {
+    if (a === b) return;
+    const from = this.#nodes[a]!.setup.address;
+    const to = this.#nodes[b]!.setup.address;
+    this.#network.cut(from, to);
+    this.#world.after(forMs, () => this.#network.mend(from, to));
+  }
+
+  #heal(): void {
+    this.#healed = true;
+    this.#log("healed");
+    this.#network.heal();
+    this.#network.quality = { loss: 0, duplication: 0, delayMsMin: 0.5, delayMsMax: 10 };
+    const { lost } = this.#scenario;
+    for (const [i, node] of this.#nodes.entries()) {
+      if (i === lost && this.#random.chance(0.5)) node.crash();
+      else node.start();
+    }
+    if (lost === undefined) return;
+    // What is still broken: a member that can speak but hears nothing.
+    for (const other of this.#nodes) {
+      this.#network.cut(other.setup.address, this.#nodes[lost]!.setup.address);
+    }
+  }
+}
