@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
+import { renderTable } from "@hanse/cli";
+import pc from "picocolors";
 import {
   type BenchCase,
   type BenchContext,
@@ -80,29 +81,26 @@ async function undoAll(undos: (() => Promise<void> | void)[]): Promise<void> {
   }
 }
 
+const plain = pc.createColors(false);
+
 function printFigures(results: ReadonlyMap<string, Figures>): void {
-  const table = new Table({ head: ["case", "figure", "value", "target", ""], style: { head: [] } });
+  const rows: string[][] = [];
   for (const [name, figures] of results) {
     const { targets } = BENCH_CASES.find((one) => one.name === name)!;
     const verdicts = judge(targets, figures);
     for (const [figure, value] of Object.entries(figures)) {
       const verdict = verdicts.find((one) => one.target.figure === figure);
-      table.push([
-        name,
-        figure,
-        { content: formatFigure(value), hAlign: "right" },
-        verdict?.text ?? "",
-        verdict === undefined ? "" : verdict.met ? "met" : "missed",
-      ]);
+      const judged = verdict === undefined ? "" : verdict.met ? "met" : "missed";
+      rows.push([name, figure, formatFigure(value).padStart(10), verdict?.text ?? "", judged]);
     }
   }
-  process.stdout.write(`${table.toString()}\n`);
+  const head = ["CASE", "FIGURE", "     VALUE", "TARGET", "VERDICT"];
+  process.stdout.write(`${renderTable(head, rows, plain)}\n`);
 }
 
 function listCases(): void {
-  const table = new Table({ head: ["case", "what it measures"], style: { head: [] } });
-  for (const { name, about } of BENCH_CASES) table.push([name, about]);
-  process.stdout.write(`${table.toString()}\n`);
+  const rows = BENCH_CASES.map(({ name, about }) => [name, about]);
+  process.stdout.write(`${renderTable(["CASE", "WHAT IT MEASURES"], rows, plain)}\n`);
 }
 
 async function main(): Promise<number> {

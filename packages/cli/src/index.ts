@@ -46,6 +46,7 @@ export {
   soloTemplate,
   validateTemplate,
 } from "./network-folder/template.ts";
+export { renderTable } from "./output/console.ts";
 export { EXIT_CODES, type ExitCode } from "./output/exit-codes.ts";
 export { downNetwork, readNetworkStatus, upNetwork } from "./processes/network-lifecycle.ts";
 export { describeEnd, findRunningProcess, sendSignal } from "./processes/node-process.ts";

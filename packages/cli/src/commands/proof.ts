@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { fromHex, HanseError } from "@hanse/protocol";
+import { fileVerdictToJson, reportLines } from "@hanse/verifier";
 import type { Command } from "commander";
 import { hashFile } from "../client/call-parameters.ts";
 import { openLedger } from "../client/ledger-client.ts";
@@ -15,7 +16,7 @@ import {
 import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
 import type { Runner } from "../program.ts";
 import { addDocuments } from "../receipts/add-documents.ts";
-import { type ReceiptReport, verifyReceiptFile } from "../receipts/verify-receipt-file.ts";
+import { judgeReceiptFiles } from "../receipts/verify-receipt-file.ts";
 import { parseTransactionId } from "./chain.ts";
 
 interface ExportOptions {
@@ -96,25 +97,11 @@ Example:
             "--genesis: say what you trust, with --genesis FILE or --trust FILE",
           );
         }
-        const report = await verifyReceiptFile({ ...options, documents: options.file });
-        context.console.result(report, () => printReport(context, report));
-        return report.ok ? EXIT_CODES.ok : EXIT_CODES.failed;
+        const verdict = await judgeReceiptFiles({ ...options, documents: options.file });
+        context.console.result(fileVerdictToJson(verdict), () => {
+          for (const line of reportLines(verdict)) context.console.line(line);
+        });
+        return verdict.ok ? EXIT_CODES.ok : EXIT_CODES.failed;
       }),
     );
-}
-
-function printReport(context: CommandContext, report: ReceiptReport): void {
-  const { console } = context;
-  const { paint } = console;
-  for (const check of report.checks) {
-    console.line(
-      `  ${check.ok ? paint.green("ok  ") : paint.red("FAIL")} ${check.name}  ${paint.dim(check.detail)}`,
-    );
-  }
-  console.line(
-    report.ok
-      ? paint.green("VALID  everything in this receipt is proven")
-      : paint.red(`REFUSED  ${report.reason}`),
-  );
-  for (const line of report.statements) console.line(`  ${line}`);
 }

@@ -1,22 +1,8 @@
 /** Judges a receipt file against what the caller trusts, and documents against the receipt. */
 import { readFileSync } from "node:fs";
-import {
-  accountIdOf,
-  createDigestSearch,
-  decodeGenesis,
-  describeStateKey,
-  fromHex,
-  genesisFromJson,
-  HanseError,
-  type ReceiptCheck,
-  type ReceiptFacts,
-  type ReceiptTrust,
-  readyKeyBackends,
-  toHex,
-  trustedSetFromJson,
-  verifyReceipt,
-} from "@hanse/protocol";
-import { hashFile } from "../client/call-parameters.ts";
+import path from "node:path";
+import { HanseError, type ReceiptTrust } from "@hanse/protocol";
+import { type FileVerdict, parseTrust, verifyReceiptFile } from "@hanse/verifier";
 
 export interface ReceiptFiles {
   readonly receipt: string;
@@ -27,27 +13,13 @@ export interface ReceiptFiles {
   readonly documents: readonly string[];
 }
 
-export interface ReceiptReport {
-  readonly ok: boolean;
-  readonly reason: string | undefined;
-  readonly checks: readonly ReceiptCheck[];
-  /** What is proven, in words. */
-  readonly statements: readonly string[];
-}
-
 /** @throws HanseError `CLI_TRUST_FILE` naming the file when the trusted document is unreadable. */
 export function loadTrust(files: Pick<ReceiptFiles, "genesis" | "trust">): ReceiptTrust {
   const file = files.genesis ?? files.trust!;
-  const bytes = readFileSync(file);
+  const bytes = new Uint8Array(readFileSync(file));
+  let trust: ReceiptTrust;
   try {
-    if (files.genesis === undefined) return trustedSetFromJson(JSON.parse(bytes.toString("utf8")));
-    // JSON begins with a brace; the binary form never does.
-    const isJson = bytes.toString("latin1", 0, 64).trimStart().startsWith("{");
-    return {
-      genesis: isJson
-        ? genesisFromJson(JSON.parse(bytes.toString("utf8")))
-        : decodeGenesis(new Uint8Array(bytes)),
-    };
+    trust = parseTrust(bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new HanseError(
@@ -57,59 +29,21 @@ export function loadTrust(files: Pick<ReceiptFiles, "genesis" | "trust">): Recei
       { cause },
     );
   }
+  if ("genesis" in trust === (files.genesis !== undefined)) return trust;
+  throw new HanseError(
+    "CLI_USAGE_TRUST",
+    "malformed",
+    `${file}: holds ${"genesis" in trust ? "a genesis document; give it with --genesis" : "a trusted set; give it with --trust"}`,
+  );
 }
 
-export async function verifyReceiptFile(files: ReceiptFiles): Promise<ReceiptReport> {
-  await readyKeyBackends();
-  const trust = loadTrust(files);
-  const verdict = verifyReceipt(new Uint8Array(readFileSync(files.receipt)), trust);
-  const checks = [...verdict.checks];
-  if (!verdict.ok || verdict.facts === undefined) {
-    return { ok: false, reason: verdict.reason, checks, statements: [] };
-  }
-  const findDigest = createDigestSearch(verdict.facts);
-  for (const file of files.documents) {
-    const digest = hashFile(file);
-    const places = findDigest(fromHex(digest));
-    const ok = places.length > 0;
-    const detail = ok
-      ? `${digest.slice(0, 12)}… named in ${places.join(", ")}`
-      : `${digest.slice(0, 12)}… is named nowhere in what is proven: another file, or a changed one`;
-    checks.push({ name: `document ${file}`, ok, detail });
-    if (!ok) {
-      return { ok, reason: `document ${file}: ${detail}`, checks, statements: [] };
-    }
-  }
-  return { ok: true, reason: undefined, checks, statements: describeFacts(verdict.facts) };
-}
-
-function describeFacts(facts: ReceiptFacts): string[] {
-  const { transaction } = facts;
-  const lines = [
-    `ledger       ${facts.ledger ?? ""} of ${facts.network ?? "the trusted set"} (${toHex(facts.ledgerId)})`,
-  ];
-  if (transaction !== undefined) {
-    const { outcome, sender } = transaction;
-    if (transaction.id !== undefined) lines.push(`transaction  ${toHex(transaction.id)}`);
-    lines.push(`final in     block ${transaction.height}, place ${transaction.index}`);
-    lines.push(`time         ${new Date(transaction.time).toISOString()}`);
-    if (sender !== undefined) lines.push(`sender       account ${toHex(accountIdOf(sender))}`);
-    lines.push(`outcome      ${outcome.code}${outcome.error === "" ? "" : `: ${outcome.error}`}`);
-    if (outcome.result !== "") lines.push(`result       ${outcome.result}`);
-    for (const event of outcome.events) lines.push(`event        ${event.name} ${event.data}`);
-  }
-  for (const fact of facts.state) {
-    lines.push(
-      `state        ${describeStateKey(fact.key)} ${fact.present ? "present" : "absent"} after block ${fact.height}`,
-    );
-    if (fact.row !== undefined) {
-      const { columns, values } = fact.row;
-      lines.push(`             ${columns.map((c, i) => `${c.name}=${show(values[i])}`).join(" ")}`);
-    }
-  }
-  return lines;
-}
-
-function show(value: unknown): string {
-  return value instanceof Uint8Array ? toHex(value) : String(value);
+export function judgeReceiptFiles(files: ReceiptFiles): Promise<FileVerdict> {
+  return verifyReceiptFile(
+    new Uint8Array(readFileSync(files.receipt)),
+    loadTrust(files),
+    files.documents.map((file) => ({
+      name: path.basename(file),
+      bytes: new Uint8Array(readFileSync(file)),
+    })),
+  );
 }
