@@ -85,6 +85,8 @@ export interface TlsTransport extends Transport {
   stop(): Promise<void>;
   /** A peer has moved; takes effect with the next attempt. */
   setPeerAddress(id: ValidatorId, address: string): void;
+  /** Closes the link with a reason; the peer may come back after a pause. */
+  disconnect(id: ValidatorId, reason: string): void;
   links(): readonly PeerLinkState[];
   readonly counters: NetworkCounters;
 }
@@ -266,6 +268,10 @@ class TlsTransportImpl implements TlsTransport {
       before(from, channel, message);
       handler(from, channel, message);
     };
+  }
+
+  disconnect(id: ValidatorId, reason: string): void {
+    this.#peers.get(id)?.connection?.close(reason);
   }
 
   onPeer(handler: (peer: ValidatorId, up: boolean) => void): void {

@@ -295,11 +295,12 @@ export const CONFIG_SCHEMA = {
     },
     perOrgPercentMax: {
       kind: "integer",
-      default: 100,
+      optional: true,
       min: 1,
       max: 100,
       unit: "percent",
-      description: "Largest share of the pool one organization may fill.",
+      description:
+        "Largest share of the pool one organization may fill; half of it with several organizations.",
     },
   },
   workers: {
@@ -310,6 +311,13 @@ export const CONFIG_SCHEMA = {
       max: 64,
       unit: "threads",
       description: "Threads that verify signatures; 0 = one per core, at most four.",
+    },
+  },
+  metrics: {
+    process: {
+      kind: "boolean",
+      default: true,
+      description: "Measure the process too: memory, event loop, garbage collection.",
     },
   },
   log: {

@@ -39,7 +39,11 @@ function allowOrigin(app: FastifyInstance, origin: string): void {
   });
 }
 
-export async function createHttpDoors(services: NodeServices): Promise<HttpDoors> {
+/** `onRequest` counts answers by route and status. */
+export async function createHttpDoors(
+  services: NodeServices,
+  onRequest: (route: string, status: number) => void = () => {},
+): Promise<HttpDoors> {
   const { config, facts } = services;
   const app = fastify({
     // One line per request would cost a third of the throughput; metrics count instead.
@@ -52,6 +56,10 @@ export async function createHttpDoors(services: NodeServices): Promise<HttpDoors
   });
   app.server.maxConnections = config.api.connectionsMax;
   prepareServer(app, services.log);
+  app.addHook("onResponse", (request, reply, done) => {
+    onRequest(request.routeOptions.url ?? "unknown", reply.statusCode);
+    done();
+  });
   if (config.api.corsOrigin !== undefined) allowOrigin(app, config.api.corsOrigin);
   const callers = new Callers({
     ledgerId: services.ledgerId,

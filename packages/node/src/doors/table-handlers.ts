@@ -132,14 +132,15 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
       const schema = requireSchema(params.name);
       const key = keyFromText(params.key, schema);
       requireWholeRow(services, schema.name, key, senderOf(caller));
-      const { height, root, proofs } = await ledger.reads.proveState([{ table: schema.name, key }]);
+      const stateKey = { kind: "row", table: schema.name, key } as const;
+      const { height, root, proofs } = await ledger.reads.proveState([stateKey]);
       const proof = proofs[0]!;
       return {
         json: {
           table: schema.name,
           height,
           root: toHex(root),
-          keyHash: toHex(stateKeyHash({ kind: "row", table: schema.name, key })),
+          keyHash: toHex(stateKeyHash(stateKey)),
           ...(proof.leaf === undefined
             ? {}
             : {

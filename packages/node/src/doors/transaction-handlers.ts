@@ -129,7 +129,15 @@ export function createTransactionHandlers(services: NodeServices): Pick<Handlers
         const { sender } = identify();
         for (const { table, key } of refs) requireWholeRow(services, table, key, sender);
       }
-      const bytes = await services.receipt(id, refs);
+      const bytes = await services.receipt(id, refs).catch((error: unknown) => {
+        if (!(error instanceof HanseError) || error.code !== "LEDGER_WAIT_TIMEOUT") throw error;
+        throw new HanseError(
+          "LEDGER_RECEIPT_PENDING",
+          "unavailable",
+          "the block that certifies the outcome is not final yet: ask again",
+          { details: { retryAfterSeconds: 1 } },
+        );
+      });
       return { bytes, contentType: "application/octet-stream" };
     },
   };

@@ -8,8 +8,10 @@ import type { SignatureClaim } from "@hanse/ledger";
 import { HanseError, SIGNATURE_BYTES, verifySignature } from "@hanse/protocol";
 import { packClaims } from "./claim-packing.ts";
 
-/** Fewer claims than this are verified on the spot when no thread is busy: the way costs more. */
+/** So few claims are verified on the spot when no thread is busy: the way costs more. */
 const DIRECT_CLAIMS_MAX = 2;
+/** So few urgent claims are verified on the spot in any case, at some 55 us each. */
+const URGENT_DIRECT_MAX = 4;
 const CHUNK_CLAIMS_MIN = 16;
 const CHUNK_CLAIMS_MAX = 128;
 /** Chunks handed to one thread at a time, so that it never waits for the main thread. */
@@ -24,6 +26,8 @@ export interface VerificationPool {
    * @throws HanseError `NODE_VERIFIERS_BUSY`, `NODE_VERIFIERS_STOPPED`.
    */
   verify(claims: readonly SignatureClaim[]): Promise<readonly boolean[]>;
+  /** The same, before everything that waits: for votes and certificates. */
+  verifyUrgent(claims: readonly SignatureClaim[]): Promise<readonly boolean[]>;
   close(): Promise<void>;
   readonly threads: number;
   /** Claims waiting or under way. */
@@ -100,11 +104,50 @@ export function createVerificationPool(
     threads.push(thread);
   }
 
-  function runChunk(claims: readonly SignatureClaim[]): Promise<Uint8Array> {
+  function runChunk(claims: readonly SignatureClaim[], urgent: boolean): Promise<Uint8Array> {
     return new Promise((done, fail) => {
-      queue.push({ claims, done, fail });
+      const chunk = { claims, done, fail };
+      if (urgent) queue.unshift(chunk);
+      else queue.push(chunk);
       dispatch();
     });
+  }
+
+  async function verify(claims: readonly SignatureClaim[], urgent: boolean): Promise<boolean[]> {
+    if (stopped !== undefined) throw stopped;
+    const direct = urgent ? URGENT_DIRECT_MAX : pending === 0 ? DIRECT_CLAIMS_MAX : 0;
+    if (claims.length <= direct) {
+      return claims.map((c) => verifySignature(c.key, c.message, c.signature));
+    }
+    if (pending + claims.length > CLAIMS_WAITING_MAX) {
+      throw new HanseError("NODE_VERIFIERS_BUSY", "limit", "too many signatures wait: try again", {
+        details: { retryAfterSeconds: 1 },
+      });
+    }
+    // Another length is false whatever the rest says, and would not fit the packed form.
+    const fit = claims.filter((c) => c.signature.length === SIGNATURE_BYTES);
+    const step = Math.min(
+      CHUNK_CLAIMS_MAX,
+      Math.max(CHUNK_CLAIMS_MIN, Math.ceil(fit.length / size)),
+    );
+    pending += fit.length;
+    try {
+      const running: Promise<Uint8Array>[] = [];
+      for (let i = 0; i < fit.length; i += step) {
+        running.push(runChunk(fit.slice(i, i + step), urgent));
+      }
+      const chunks = await Promise.all(running);
+      const verdicts: boolean[] = [];
+      let at = 0;
+      for (const claim of claims) {
+        const asked = claim.signature.length === SIGNATURE_BYTES;
+        verdicts.push(asked && chunks[Math.floor(at / step)]![at % step] === 1);
+        if (asked) at++;
+      }
+      return verdicts;
+    } finally {
+      pending -= fit.length;
+    }
   }
 
   return {
@@ -112,44 +155,8 @@ export function createVerificationPool(
     get pending() {
       return pending;
     },
-    async verify(claims) {
-      if (stopped !== undefined) throw stopped;
-      if (claims.length <= DIRECT_CLAIMS_MAX && pending === 0) {
-        return claims.map((c) => verifySignature(c.key, c.message, c.signature));
-      }
-      if (pending + claims.length > CLAIMS_WAITING_MAX) {
-        throw new HanseError(
-          "NODE_VERIFIERS_BUSY",
-          "limit",
-          "too many signatures wait: try again",
-          {
-            details: { retryAfterSeconds: 1 },
-          },
-        );
-      }
-      // Another length is false whatever the rest says, and would not fit the packed form.
-      const fit = claims.filter((c) => c.signature.length === SIGNATURE_BYTES);
-      const step = Math.min(
-        CHUNK_CLAIMS_MAX,
-        Math.max(CHUNK_CLAIMS_MIN, Math.ceil(fit.length / size)),
-      );
-      pending += fit.length;
-      try {
-        const running: Promise<Uint8Array>[] = [];
-        for (let i = 0; i < fit.length; i += step) running.push(runChunk(fit.slice(i, i + step)));
-        const chunks = await Promise.all(running);
-        const verdicts: boolean[] = [];
-        let at = 0;
-        for (const claim of claims) {
-          const asked = claim.signature.length === SIGNATURE_BYTES;
-          verdicts.push(asked && chunks[Math.floor(at / step)]![at % step] === 1);
-          if (asked) at++;
-        }
-        return verdicts;
-      } finally {
-        pending -= fit.length;
-      }
-    },
+    verify: (claims) => verify(claims, false),
+    verifyUrgent: (claims) => verify(claims, true),
     async close() {
       stop(new HanseError("NODE_VERIFIERS_STOPPED", "unavailable", "the node is stopping"));
       await Promise.all(threads.map((thread) => thread.worker.terminate()));

@@ -1,0 +1,75 @@
+/** Whether a node can take transactions, and if not, why, in words for an operator. */
+import type { Unavailable } from "@hanse/ledger";
+import type { OrderingStatus } from "@hanse/ordering";
+import { HanseError, quorumWeight, type ValidatorSet } from "@hanse/protocol";
+
+export interface ReadinessSources {
+  readonly self: string;
+  readonly validators: ValidatorSet;
+  readonly ordering: () => OrderingStatus;
+  readonly connected: () => readonly string[];
+  /** Set when something failed for good. */
+  readonly failed: () => string | undefined;
+  readonly stopping: () => boolean;
+  readonly now: () => number;
+  readonly startedAt: number;
+}
+
+/** For so long after a start missing peers are expected to come. */
+const STARTING_MS = 10_000;
+
+function notReady(code: string, message: string, retryAfterSeconds: number): HanseError {
+  return new HanseError(code, "unavailable", message, { details: { retryAfterSeconds } });
+}
+
+/** Votes that can be reached from here, this node's own included. */
+function reachable(sources: ReadinessSources): number {
+  const there = new Set([sources.self, ...sources.connected()]);
+  let weight = 0;
+  for (const member of sources.validators.members) if (there.has(member.id)) weight += member.vote;
+  return weight;
+}
+
+export function createReadiness(sources: ReadinessSources): {
+  notReady(): HanseError | undefined;
+  /** The same for the ledger's admission. */
+  unavailable(): Unavailable | undefined;
+} {
+  return {
+    notReady() {
+      const failed = sources.failed();
+      if (sources.stopping()) return notReady("NODE_STOPPING", "the node is stopping", 5);
+      if (failed !== undefined) {
+        return notReady("NODE_HALTED", `the node has stopped voting: ${failed}`, 60);
+      }
+      const status = sources.ordering();
+      if (status.quarantined !== undefined) {
+        return notReady("NODE_QUARANTINED", `the node does not vote: ${status.quarantined}`, 10);
+      }
+      const needed = quorumWeight(sources.validators);
+      const weight = reachable(sources);
+      if (weight < needed) {
+        const what = `validators with ${weight} votes are connected, ${needed} are needed`;
+        return sources.now() - sources.startedAt < STARTING_MS
+          ? notReady("NODE_STARTING", `the node has just started: ${what}`, 1)
+          : notReady("NODE_STALLED", `the ledger makes no progress: ${what}`, 5);
+      }
+      if (status.syncing) {
+        return notReady("NODE_SYNCING", `the node catches up from height ${status.height}`, 2);
+      }
+      if (status.stalledSince !== undefined) {
+        const seconds = Math.round((sources.now() - status.stalledSince) / 1000);
+        return notReady("NODE_STALLED", `no block became final for ${seconds} s`, 5);
+      }
+      return undefined;
+    },
+    unavailable() {
+      const failed = sources.failed();
+      if (failed !== undefined) return { state: "halted", reason: failed };
+      const status = sources.ordering();
+      if (status.syncing) return { state: "syncing", retryAfterSeconds: 2 };
+      if (status.stalledSince !== undefined) return { state: "stalled", retryAfterSeconds: 5 };
+      return undefined;
+    },
+  };
+}
