@@ -32,7 +32,6 @@ const context: InstallContext = {
   ecosystem: 1,
   keyId: 7n,
   time: 1_700_000_001_000,
-  validateContract: () => {},
   validateCondition: () => {},
   allows: () => true,
 };
@@ -164,7 +163,7 @@ test("what an upgrade must not do is refused", () => {
   });
 });
 
-test("who may not install, and texts that do not compile, change nothing that stays", () => {
+test("who may not install, and conditions that do not compile, change nothing that stays", () => {
   const overlay = seeded();
   const save = overlay.savepoint();
   const before = new CatalogCache().open(overlay).version;
@@ -172,11 +171,11 @@ test("who may not install, and texts that do not compile, change nothing that st
     () =>
       installApplication(overlay, library({ version: "1.0.0" }), hash, {
         ...context,
-        validateContract: (file) => {
-          throw new HanseError("NEEDLE_COMPILE", "malformed", file);
+        validateCondition: (field) => {
+          throw new HanseError("NEEDLE_CONDITION", "malformed", field);
         },
       }),
-    { message: "contracts/Lend.sim" },
+    { message: "hanse-app.json: conditions" },
   );
   installApplication(overlay, library({ version: "1.0.0" }), hash, context);
   const catalogs = new CatalogCache();

@@ -21,14 +21,12 @@ import {
 import type { AppPackage, AppTable, AppText } from "./app-package.ts";
 import { compareVersions } from "./version.ts";
 
-/** Who installs, and what judges texts written in the language. */
+/** Who installs, and what judges conditions; contracts are compiled before by who calls. */
 export interface InstallContext {
   readonly ecosystem: number;
   readonly keyId: bigint;
   /** Block time, milliseconds. */
   readonly time: number;
-  /** @throws HanseError naming file, line and column when a contract does not compile. */
-  validateContract(file: string, source: string, applicationContracts: ReadonlySet<string>): void;
   /** @throws HanseError naming the field when a condition is no expression of the language. */
   validateCondition(field: string, right: Right): void;
   /** Whether a condition holds for who installs. */
@@ -152,10 +150,6 @@ function requireInstaller(overlay: StateOverlay, context: InstallContext): void 
 }
 
 function validateTexts(app: AppPackage, context: InstallContext): void {
-  const names = new Set(app.contracts.map((contract) => contract.name));
-  for (const contract of app.contracts) {
-    context.validateContract(contract.file, contract.source, names);
-  }
   const condition = (field: string, text: unknown): void => {
     if (typeof text === "string") context.validateCondition(field, parseRight(text));
   };

@@ -1,0 +1,128 @@
+/** `app.install` and `app.upgrade`: applications as transactions. */
+import {
+  type AppPackage,
+  decodePackageFiles,
+  type InstallContext,
+  type InstallReport,
+  installApplication,
+  packageHashOf,
+  parseAppPackage,
+  type Right,
+  upgradeApplication,
+} from "@hanse/ecosystem";
+import { type ContractSignature, compileCondition, diagnosticToText } from "@hanse/needle";
+import { type Bytes, type CborValue, HanseError, toHex } from "@hanse/protocol";
+import type { RunContext } from "../host/run-context.ts";
+import { type NeedleCall, SYSTEM_CALLS } from "../payload/call.ts";
+import { checkContract, compileContract } from "../programs/program-cache.ts";
+
+/** Fuel of an installation: so much for each byte of its package. */
+export const FUEL_PACKAGE_BYTE = 4;
+
+export interface AppCall {
+  readonly verb: "install" | "upgrade";
+  readonly packageBytes: Bytes;
+  readonly app: AppPackage;
+  readonly ecosystem: number;
+}
+
+export function isAppCall(call: NeedleCall): boolean {
+  return call.name === SYSTEM_CALLS.install || call.name === SYSTEM_CALLS.upgrade;
+}
+
+function refuse(message: string): never {
+  throw new HanseError("NEEDLE_PARAMS", "malformed", message);
+}
+
+/** @throws HanseError `NEEDLE_PARAMS`, `APP_PACKAGE_*` and the other errors of packages. */
+export function parseAppCall(call: NeedleCall): AppCall {
+  const verb = call.name === SYSTEM_CALLS.install ? "install" : "upgrade";
+  let packageBytes: CborValue | undefined;
+  let { ecosystem } = call;
+  for (const [name, value] of call.params) {
+    if (name === "package") packageBytes = value;
+    else if (name === "ecosystem" && typeof value === "number" && value >= 1) ecosystem = value;
+    else
+      refuse(`${call.name}: '${name.slice(0, 60)}' parameter is not required or has a wrong type`);
+  }
+  if (!(packageBytes instanceof Uint8Array)) {
+    refuse(`${call.name}: Parameter package has not been found, or is not bytes`);
+  }
+  const app = parseAppPackage(decodePackageFiles(packageBytes));
+  return { verb, packageBytes, app, ecosystem };
+}
+
+/** @throws HanseError `NEEDLE_CONDITION` naming the field. */
+export function validateCondition(field: string, right: Right, ecosystem: number): void {
+  if (right.kind !== "expression") return;
+  const { condition, diagnostics } = compileCondition(right.text, BigInt(ecosystem));
+  if (condition !== undefined) return;
+  const error = diagnostics.find((item) => item.severity === "error")!;
+  throw new HanseError(
+    "NEEDLE_CONDITION",
+    "malformed",
+    `${field}: ${right.text}: ${diagnosticToText(error)}`,
+    { details: { field } },
+  );
+}
+
+/**
+ * Refuses an application whose contracts do not compile, or call what is neither in it nor
+ * `installed` (by full name).
+ * @throws HanseError `NEEDLE_COMPILE`
+ */
+export function compileApplication(
+  { app, ecosystem }: AppCall,
+  installed: (fullName: string) => ContractSignature | undefined,
+): void {
+  const own = new Map<string, ContractSignature>();
+  for (const { file, name, source } of app.contracts) {
+    const contract = compileContract(source, ecosystem, name, file);
+    own.set(contract.fullName, contract);
+  }
+  const known = (fullName: string) => own.get(fullName) ?? installed(fullName);
+  for (const { file, source } of app.contracts) checkContract(source, ecosystem, file, known);
+}
+
+export interface AppResult extends InstallReport {
+  readonly packageHash: string;
+}
+
+/** Writes the application into the state of the run. @throws HanseError */
+export function applyAppCall(
+  call: AppCall,
+  run: RunContext,
+  installed: (fullName: string) => ContractSignature | undefined,
+  allows: (condition: string) => boolean,
+): AppResult {
+  const { ecosystem } = call;
+  compileApplication(call, installed);
+  const context: InstallContext = {
+    ecosystem,
+    keyId: run.sender?.keyId ?? 0n,
+    time: run.block.time,
+    validateCondition: (field, right) => validateCondition(field, right, ecosystem),
+    allows,
+  };
+  const hash = packageHashOf(call.packageBytes);
+  const apply = call.verb === "install" ? installApplication : upgradeApplication;
+  const report = apply(run.state, call.app, hash, context);
+  run.forgetCatalog();
+  run.events.push({
+    name: call.verb === "install" ? "app.installed" : "app.upgraded",
+    data: JSON.stringify({ name: report.name, version: report.version }),
+  });
+  return { ...report, packageHash: toHex(hash) };
+}
+
+export function appResultText(result: AppResult): string {
+  return JSON.stringify({
+    appId: Number(result.appId),
+    name: result.name,
+    version: result.version,
+    ...(result.previousVersion === undefined ? {} : { previousVersion: result.previousVersion }),
+    tables: result.tables,
+    contracts: result.contracts,
+    packageHash: result.packageHash,
+  });
+}
