@@ -103,13 +103,29 @@ export function registerAccount(overlay: StateOverlay, account: NewAccount): Acc
       `key: its account number ${accountText(keyId)} belongs to another key: make a new one`,
     );
   }
-  const values = [id, keyId, org, name, key.algorithm, key.bytes, rolesJson(roles), "active"];
-  overlay.insert(ACCOUNTS, values);
+  const columns = roleColumns(roles);
+  overlay.insert(ACCOUNTS, [
+    id,
+    keyId,
+    org,
+    name,
+    key.algorithm,
+    key.bytes,
+    columns.roles,
+    "active",
+    columns.is_admin,
+    columns.is_network_admin,
+  ]);
   return { id, keyId, org, name, key, roles, status: "active" };
 }
 
-function rolesJson(roles: readonly string[]): string {
-  return canonicalJson(JSON.stringify(roles));
+/** The columns that a list of roles fills. */
+function roleColumns(roles: readonly string[]) {
+  return {
+    roles: canonicalJson(JSON.stringify(roles)),
+    is_admin: roles.includes(ADMIN_ROLE),
+    is_network_admin: roles.includes(NETWORK_ADMIN_ROLE),
+  };
 }
 
 /** @throws HanseError `IDENTITY_NO_ACCOUNT` */
@@ -123,19 +139,22 @@ export function requireAccount(view: StateView, id: Hash): Account {
 
 /** Whether another active account of the organisation (or of any, for the network) has the role. */
 function anotherHas(view: StateView, role: string, except: Account): boolean {
-  const org =
-    role === NETWORK_ADMIN_ROLE ? [] : [{ op: "eq", column: "org", value: except.org } as const];
+  const holds =
+    role === NETWORK_ADMIN_ROLE
+      ? [{ op: "eq", column: "is_network_admin", value: true } as const]
+      : [
+          { op: "eq", column: "is_admin", value: true } as const,
+          { op: "eq", column: "org", value: except.org } as const,
+        ];
   const where = {
     op: "and",
     of: [
-      ...org,
+      ...holds,
       { op: "eq", column: "status", value: "active" },
       { op: "ne", column: "id", value: except.id },
-      // Roles are names without quotes, so the quoted name occurs in the text exactly as an item.
-      { op: "like", column: "roles", pattern: `%"${role}"%` },
     ],
   } as const;
-  return view.count({ table: ACCOUNTS, where }) > 0;
+  return view.find({ table: ACCOUNTS, where, limit: 1 }).length > 0;
 }
 
 /** Nobody locks an organisation or the network out of its own registry. */
@@ -166,7 +185,7 @@ export function setAccountRoles(overlay: StateOverlay, id: Hash, list: readonly 
   const account = requireAccount(overlay, id);
   const roles = normalizeRoles(list);
   requireNotLast(overlay, account, roles);
-  overlay.update(ACCOUNTS, id, { roles: rolesJson(roles) });
+  overlay.update(ACCOUNTS, id, roleColumns(roles));
   return { ...account, roles };
 }
 

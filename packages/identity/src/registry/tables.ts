@@ -36,8 +36,11 @@ export const IDENTITY_TABLES: readonly TableSchema[] = [
       { name: "key", type: "bytes" },
       { name: "roles", type: "json" },
       { name: "status", type: "text" },
+      // What `roles` says of the two roles that the registry itself knows, to be found by index.
+      { name: "is_admin", type: "bool" },
+      { name: "is_network_admin", type: "bool" },
     ],
-    indexes: ["key_id", "org"],
+    indexes: ["key_id", "org", "is_admin", "is_network_admin"],
   },
   {
     // Hash of every key that replaced another -> the account.
