@@ -70,6 +70,7 @@ export {
   toMoney,
   toText,
   typeText,
+  zeroValue,
 } from "./values/convert.ts";
 export { measureValue } from "./values/measure.ts";
 export { Money } from "./values/money.ts";

@@ -10,7 +10,7 @@ import {
   VALUE_DEPTH_MAX,
 } from "../runtime/limits.ts";
 import { compareTexts } from "../values/byte-text.ts";
-import { type Meter, tooDeep } from "../values/convert.ts";
+import { type Meter, tooDeep, UNMETERED } from "../values/convert.ts";
 import { Money } from "../values/money.ts";
 import { floatToJson, parseInt64 } from "../values/number-text.ts";
 import { JsonNumber, NeedleArray, NeedleMap, type NeedleValue } from "../values/value.ts";
@@ -43,7 +43,7 @@ export function quoteJson(text: string): string {
  * JSON of a value: maps keep their order, money is a string, bytes are base64. With an indent the
  * text goes over several lines.
  */
-export function encodeJson(value: NeedleValue, meter: Meter, indent = ""): string {
+export function encodeJson(value: NeedleValue, meter: Meter = UNMETERED, indent = ""): string {
   const parts: string[] = [];
   write(value, parts, meter, indent, 0);
   return parts.join("");
@@ -130,7 +130,7 @@ function write(
  * keys; a number directly inside an object becomes an int or float, elsewhere it stays text.
  * @throws NeedleFault `NEEDLE_JSON` when the text is no JSON.
  */
-export function decodeJson(text: string, meter: Meter): NeedleValue {
+export function decodeJson(text: string, meter: Meter = UNMETERED): NeedleValue {
   return new JsonReader(text, meter).read(0, false);
 }
 

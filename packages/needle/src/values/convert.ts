@@ -11,6 +11,9 @@ export interface Meter {
   useMemory(bytes: number): void;
 }
 
+/** For callers outside of a run: counts nothing; depth stays bounded. */
+export const UNMETERED: Meter = { useFuel: () => undefined, useMemory: () => undefined };
+
 /** The text that `GetType` and messages use. */
 export function typeText(value: NeedleValue): string {
   switch (typeof value) {
@@ -183,7 +186,7 @@ export function shorten(text: string): string {
 }
 
 /** The text form of `Str`, of `error` and of results. */
-export function toText(value: NeedleValue, meter: Meter): string {
+export function toText(value: NeedleValue, meter: Meter = UNMETERED): string {
   switch (typeof value) {
     case "string":
       return value;
