@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import fc from "fast-check";
 import {
   certify,
   createSampleLedger,
@@ -13,9 +14,11 @@ import {
 } from "../../scripts/sample-ledger.ts";
 import { hashHeader } from "../block/header.ts";
 import { createValidatorSet } from "../block/validator-set.ts";
-import { equalBytes, toHex, utf8 } from "../encoding/bytes.ts";
+import { concatBytes, equalBytes, toHex, utf8 } from "../encoding/bytes.ts";
+import { type CborValue, decodeCbor, encodeCbor } from "../encoding/cbor.ts";
 import { sha256 } from "../hash/domain.ts";
 import { readyKeyBackends } from "../keys/signatures.ts";
+import { outcomeRoot } from "../outcome/outcome.ts";
 import { type CertifiedHeader, decodeReceipt, encodeReceipt, type Receipt } from "./receipt.ts";
 import { receiptToJson, receiptVerdictToJson } from "./receipt-json.ts";
 import { type TrustedSet, trustedSetFromJson, trustedSetToJson } from "./receipt-trust.ts";
@@ -423,4 +426,48 @@ test("JSON views keep every integer and byte", () => {
   );
   assert.equal(refused.ok, false);
   assert.equal(typeof refused.reason, "string");
+});
+
+test("foreign views of the block are part of what the outcome is proven against", () => {
+  const views = [{ engine: "evm", hash: sha256(utf8("a foreign block")) }];
+  const { outcomes } = ledger.blocks[2]!;
+  const blocks = withBlock(2, forge(4, { prevResultsRoot: outcomeRoot(outcomes, views) }));
+  const transaction = { ...receipt.transaction!, views };
+  assert.equal(judge({ blocks, transaction }).ok, true);
+  assertRefused({ blocks }, /not the outcome/);
+  assertRefused(
+    { blocks, transaction: { ...transaction, views: [...views, ...views] } },
+    /outcome/,
+  );
+});
+
+test("whatever stands in a receipt's places, the verdict is a refusal and never an exception", () => {
+  const body = decodeCbor(encodeReceipt(receipt).subarray(9)) as readonly CborValue[];
+  const junk: fc.Arbitrary<CborValue> = fc.oneof(
+    fc.constantFrom<CborValue>(null, true, 0, -1, 2n ** 64n - 1n, "", "row", [], new Map()),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    fc.array(fc.oneof(fc.nat(), fc.uint8Array({ maxLength: 4 })), { maxLength: 6 }),
+  );
+  /** The value with one place of it, found by the path, replaced. */
+  const replaced = (value: CborValue, path: readonly number[], by: CborValue): CborValue => {
+    const [step, ...rest] = path;
+    if (step === undefined || !Array.isArray(value) || value.length === 0) return by;
+    const at = step % value.length;
+    return value.map((item, i) => (i === at ? replaced(item, rest, by) : item));
+  };
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.array(fc.nat(50), { minLength: 1, maxLength: 6 }), junk, (path, by) => {
+      const changed = encodeCbor(replaced(body, path, by));
+      if (equalBytes(changed, encodeCbor(body))) return;
+      const file = concatBytes(encodeReceipt(receipt).subarray(0, 9), changed);
+      const verdict = verifyReceipt(file, { genesis: ledger.genesis });
+      // Emptying a list of statements leaves a smaller receipt that may well hold.
+      if (verdict.ok) assert.ok(equalBytes(encodeReceipt(decodeReceipt(file)), file));
+      else refused++;
+    }),
+    { numRuns: 400 },
+  );
+  assert.ok(refused > 300, `${refused} refused`);
 });
