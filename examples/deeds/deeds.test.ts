@@ -169,7 +169,7 @@ test("every bad input is refused with its reason and leaves nothing", async () =
   await ok(driver, "berta", "RecordService", service);
   await refused(driver, "berta", "RecordService", service, /is served/);
   await assert.rejects(driver.call("anna", "DepositDeed", { Hash: hash("e") }), {
-    code: "NEEDLE_PARAMS",
+    code: "NEEDLE_PARAM_MISSING",
     message: /Title/,
   });
   await assert.rejects(driver.call("anna", "NoSuchContract"), { code: "NEEDLE_NO_CONTRACT" });

@@ -61,6 +61,32 @@ const PLAIN_TABLE = /^[a-z0-9_]+$/;
  * ecosystem only: `@5pages` is written as `1_pages` with ecosystem 5; reads name `@1pages`.
  */
 export function resolveTableName(text: string, ecosystem: number, forWrite = false): TableName {
+  const isPlain = !text.startsWith("@") && text.length <= KNOWN_CHARS_MAX;
+  const known = isPlain ? knownNames.get(ecosystem)?.get(text) : undefined;
+  if (known !== undefined) return known;
+  const name = readTableName(text, ecosystem, forWrite);
+  if (isPlain) remember(text, ecosystem, name);
+  return name;
+}
+
+/** Names as contracts write them, by ecosystem; bare ones mean the same for reads and writes. */
+const knownNames = new Map<number, Map<string, TableName>>();
+const KNOWN_CHARS_MAX = 64;
+const KNOWN_NAMES_MAX = 1_000;
+const KNOWN_ECOSYSTEMS_MAX = 100;
+
+function remember(text: string, ecosystem: number, name: TableName): void {
+  let names = knownNames.get(ecosystem);
+  if (names === undefined) {
+    if (knownNames.size >= KNOWN_ECOSYSTEMS_MAX) knownNames.clear();
+    names = new Map();
+    knownNames.set(ecosystem, names);
+  }
+  if (names.size >= KNOWN_NAMES_MAX) names.clear();
+  names.set(text, name);
+}
+
+function readTableName(text: string, ecosystem: number, forWrite: boolean): TableName {
   let home = ecosystem;
   let name = text;
   if (text.startsWith("@")) {

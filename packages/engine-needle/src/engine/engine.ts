@@ -135,9 +135,13 @@ class Engine implements NeedleEngine {
     return call;
   }
 
-  #entry(call: NeedleCall, state: StateView): CatalogContract {
+  #entry(
+    call: NeedleCall,
+    state: StateView,
+    catalog = this.#catalogs.open(state),
+  ): CatalogContract {
     const { ecosystem, name, full } = resolveContractName(call.name, call.ecosystem);
-    const entry = this.#catalogs.open(state).contract(state, ecosystem, name);
+    const entry = catalog.contract(state, ecosystem, name);
     if (entry === undefined) throw noContract(full);
     return entry;
   }
@@ -176,12 +180,14 @@ class Engine implements NeedleEngine {
 
   #applyCall(call: NeedleCall, context: TransactionContext): Outcome {
     const { block, sender, state, transaction } = context;
-    const entry = this.#entry(call, state);
+    const catalog = this.#catalogs.open(state);
+    const entry = this.#entry(call, state, catalog);
     const contract = this.#programs.compile(entry);
     const values = checkParams(contract, withMoneyTexts(contract, call.params));
     const reads = this.#hints.watch(contract);
-    const run = new RunContext(this.#catalogs, state, block, sender, call.ecosystem, reads);
-    const system = systemValues(block, sender, call.ecosystem, entry.id, transaction.id);
+    const { ecosystem } = call;
+    const run = new RunContext(this.#catalogs, state, block, sender, ecosystem, reads, catalog);
+    const system = systemValues(block, sender, ecosystem, entry.id, transaction.id);
     const save = state.savepoint();
     const result = this.#host.enter(run, () =>
       runContract(contract, values, this.#options(system, block)),

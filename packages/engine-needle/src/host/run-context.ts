@@ -28,6 +28,7 @@ export class RunContext {
     sender: Sender | undefined,
     ecosystem: number,
     rowReads?: (string | bigint)[],
+    catalog?: Catalog,
   ) {
     this.#catalogs = catalogs;
     this.state = state;
@@ -35,6 +36,7 @@ export class RunContext {
     this.sender = sender;
     this.ecosystem = ecosystem;
     this.rowReads = rowReads;
+    this.#catalog = catalog;
   }
 
   /** The catalog of the state as it stands; kept until a write may have changed it. */
