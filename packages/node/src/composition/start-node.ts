@@ -6,11 +6,13 @@ import { availableParallelism } from "node:os";
 import { seedEcosystem } from "@hanse/ecosystem";
 import { resolveSender, seedIdentity, senderRows } from "@hanse/identity";
 import {
+  type BlockContext,
   type ContractEngine,
   createLedger,
   createNativeCodec,
   type Ledger,
   type LedgerStore,
+  type Sender,
 } from "@hanse/ledger";
 import { createNativeEngine, createNotesModule, createRegistryModule } from "@hanse/modules";
 import { createTlsTransport, readTlsIdentity, type TlsTransport } from "@hanse/network";
@@ -38,12 +40,12 @@ import {
   toHanseError,
   toHex,
 } from "@hanse/protocol";
-import { PAIR_HASHER } from "@hanse/state";
+import { PAIR_HASHER, type StateView } from "@hanse/state";
 import type { NodeConfig } from "../config/schema.ts";
 import { type NodeDisk, openDisk } from "../disk/open-disk.ts";
 import { createHttpDoors } from "../doors/http-server.ts";
 import type { NodeServices } from "../doors/services.ts";
-import { createTableReader, type TableRights } from "../doors/table-reader.ts";
+import { createTableReader, type TableAccess } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
 import {
   checkNodeFolder,
@@ -66,6 +68,16 @@ export interface OpenedStore {
   onFailure(handler: (reason: string) => void): void;
 }
 
+/** A contract engine whose tables have rights of their own. */
+export interface EngineWithRights extends ContractEngine {
+  readAccess(
+    table: string,
+    caller: Sender | undefined,
+    state: StateView,
+    block: BlockContext,
+  ): TableAccess | undefined;
+}
+
 /** What a start takes from outside itself, so that a test can bring a store in memory. */
 export interface NodeAdapters {
   readonly log: NodeLog;
@@ -76,7 +88,7 @@ export interface NodeAdapters {
     readonly ledgerId: Hash;
     readonly log: NodeLog;
   }) => Promise<OpenedStore>;
-  readonly createNeedle?: () => { readonly engine: ContractEngine; readonly rights: TableRights };
+  readonly createNeedle?: () => EngineWithRights;
   /** The node can do nothing useful any more: the database or the process is broken. */
   readonly onFatal: (error: HanseError) => void;
 }
@@ -291,7 +303,7 @@ async function openNode(
     if (kind === "native") {
       engines.push(createNativeEngine([createRegistryModule(), createNotesModule()]));
     } else if (kind === "needle" && needle !== undefined) {
-      engines.push(needle.engine);
+      engines.push(needle);
     } else {
       throw new HanseError(
         "NODE_ENGINE",
@@ -391,7 +403,11 @@ async function openNode(
     facts: { version: adapters.version, startedAt, backends },
     ledger,
     state: store.state,
-    tables: createTableReader(store.state, needle === undefined ? [] : [needle.rights]),
+    tables: createTableReader(store.state, (table, caller) => {
+      const { height, time, hash, params } = ledger.tip;
+      const block = { ledgerId, height, time, parentHash: hash, proposer: "", params };
+      return needle?.readAccess(table, caller, store.state, block);
+    }),
     log: log.child({ part: "doors" }),
     orderingStatus,
     info: () => store.info(),

@@ -163,8 +163,10 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
 
     listApplications({ caller }) {
       const { height } = ledger.tip;
-      const installed = ledger.query("needle", "applications", {}, senderOf(caller));
-      return { json: { height, applications: installed } };
+      const { applications } = ledger.query("needle", "app.list", {}, senderOf(caller)) as {
+        readonly applications: readonly unknown[];
+      };
+      return { json: { height, applications } };
     },
   };
 }

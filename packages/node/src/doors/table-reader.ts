@@ -1,44 +1,91 @@
 /**
- * Rows with the rights of who asks. Tables of an ecosystem (`1_deeds`) are read through their
- * engine, which knows their rights; the registry's and the modules' own are open to every account.
+ * Rows with the rights of who asks. Tables of an ecosystem (`1_deeds`) have rights that their
+ * contract engine knows; the registry's and the modules' own are open to every account.
  */
 import type { Sender } from "@hanse/ledger";
 import { HanseError } from "@hanse/protocol";
-import type { Query, StateView } from "@hanse/state";
-import type { TableReader, VisibleRows } from "./services.ts";
+import type { Condition, Query, StateView, TableSchema } from "@hanse/state";
+import type { TableReader } from "./services.ts";
 
-/** Reads a table of one kind; engines with rights of their own bring one. */
-export interface TableRights {
-  owns(table: string): boolean;
-  read(query: Query, columns: readonly string[] | undefined, caller: Sender): VisibleRows;
-  seesAllRows(table: string, caller: Sender): boolean;
+/** What a caller may read of a table. */
+export interface TableAccess {
+  /** Readable columns; rows are selected and ordered by these alone. */
+  readonly columns: readonly string[];
+  /** Readable rows: all, or those that also meet this condition. */
+  readonly rows: Condition | "all";
+  /** Rows pass a filter of the application, which only its engine can ask. */
+  readonly filtered: boolean;
 }
 
-export function createTableReader(state: StateView, rights: readonly TableRights[]): TableReader {
-  function ownerOf(table: string): TableRights | undefined {
-    return rights.find((one) => one.owns(table));
+/** Undefined = open. @throws HanseError of kind `denied`. */
+export type AccessRule = (table: string, caller: Sender) => TableAccess | undefined;
+
+function columnsOf(condition: Condition, found: Set<string> = new Set()): Set<string> {
+  if ("column" in condition) found.add(condition.column);
+  else if (condition.op === "not") columnsOf(condition.of, found);
+  else {
+    for (const part of condition.of) columnsOf(part, found);
   }
+  return found;
+}
+
+function denied(schema: TableSchema, column: string): never {
+  throw new HanseError(
+    "API_COLUMN_DENIED",
+    "denied",
+    `${schema.name}.${column}: not open to you, so no row can be selected or ordered by it`,
+    { details: { field: column } },
+  );
+}
+
+export function createTableReader(state: StateView, accessOf: AccessRule): TableReader {
   return {
     read(query, columns, caller) {
-      const owner = ownerOf(query.table);
-      if (owner !== undefined) return owner.read(query, columns, caller);
       const schema = state.schema(query.table);
       if (schema === undefined) {
         throw new HanseError("STATE_NO_TABLE", "notFound", `no table ${query.table}`);
       }
-      const wanted =
-        columns === undefined
-          ? schema.columns
-          : columns.map((name) => schema.columns.find((column) => column.name === name)!);
+      const access = accessOf(schema.name, caller);
+      if (access?.filtered === true) {
+        throw new HanseError(
+          "API_TABLE_FILTERED",
+          "rejected",
+          `${schema.name} has a filter over its rows; ask POST /v1/queries for table.rows instead`,
+          { details: { field: "name" } },
+        );
+      }
+      const open = access === undefined ? undefined : new Set(access.columns);
+      if (open !== undefined) {
+        const used = query.where === undefined ? new Set<string>() : columnsOf(query.where);
+        for (const { column } of query.order ?? []) used.add(column);
+        for (const column of [...used, ...(columns ?? [])]) {
+          if (!open.has(column)) denied(schema, column);
+        }
+      }
+      const wanted = schema.columns.filter(
+        ({ name }) => open?.has(name) !== false && columns?.includes(name) !== false,
+      );
       const places = wanted.map((column) => schema.columns.indexOf(column));
+      const rows = state.find(restrict(query, access?.rows ?? "all"));
       return {
         columns: wanted,
-        rows: state.find(query).map(({ values, height }) => ({
-          values: places.map((at) => values[at]!),
+        rows: rows.map(({ values, height }) => ({
+          values: places.map((at) => values[at] ?? null),
           height,
         })),
       };
     },
-    seesAllRows: (table, caller) => ownerOf(table)?.seesAllRows(table, caller) ?? true,
+    seesAllRows(table, caller) {
+      const access = accessOf(table, caller);
+      return access === undefined || (access.rows === "all" && !access.filtered);
+    },
+  };
+}
+
+function restrict(query: Query, rows: Condition | "all"): Query {
+  if (rows === "all") return query;
+  return {
+    ...query,
+    where: query.where === undefined ? rows : { op: "and", of: [query.where, rows] },
   };
 }
