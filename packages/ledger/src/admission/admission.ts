@@ -249,6 +249,20 @@ export function createAdmission(parts: AdmissionParts): Admission {
     if (missing.length > 0) await parts.state.prefetch({ rows: missing, kv: [] });
   }
 
+  /**
+   * Loads the rows that execution will surely read while signatures are verified, so that neither
+   * the engine's check nor the block waits for the database.
+   */
+  function warm(candidates: readonly Candidate[]): Promise<void> | undefined {
+    const missing: RowRef[] = [];
+    for (const { transaction } of candidates) {
+      const touches = parts.engines.get(transaction.engine)?.touches?.(transaction);
+      if (touches === undefined) continue;
+      for (const row of touches) if (!parts.state.hasRow(row.table, row.key)) missing.push(row);
+    }
+    return missing.length === 0 ? undefined : parts.state.prefetch({ rows: missing, kv: [] });
+  }
+
   async function verify(candidates: Candidate[], results: Results): Promise<Candidate[]> {
     const claims: SignatureClaim[] = [];
     const unknown: Candidate[] = [];
@@ -374,7 +388,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
       }
       return results;
     }
-    candidates = await verify(candidates, results);
+    const warming = warm(candidates);
+    [candidates] = await Promise.all([verify(candidates, results), warming]);
     // A block may have come while signatures were verified.
     if (committed.newest !== seen) candidates = await dropCommitted(candidates, results);
     const entries = insert(candidates, results, origin, committed.newest !== seen);
