@@ -73,7 +73,7 @@ export class SimulatedNode {
   }
 
   /** The process dies at the n-th operation from now: between any two effects. */
-  crashAfter(operations: number): void {
+  crashAfter(operations: number | undefined): void {
     if (this.#life !== undefined) this.#life.left = operations;
   }
 

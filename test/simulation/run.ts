@@ -303,6 +303,7 @@ class Run {
     this.#network.quality = { loss: 0, duplication: 0, delayMsMin: 0.5, delayMsMax: 10 };
     const { lost } = this.#scenario;
     for (const [i, node] of this.#nodes.entries()) {
+      node.crashAfter(undefined);
       if (i === lost && this.#random.chance(0.5)) node.crash();
       else node.start();
     }

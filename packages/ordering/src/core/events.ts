@@ -209,7 +209,6 @@ export const LAN_TIMEOUTS: Timeouts = {
 export const MUTATIONS = [
   "quorum-one-too-small",
   "finalize-after-nullify",
-  "nullify-after-finalize",
   "skip-justification",
   "notarize-twice",
   "accept-non-leader",

@@ -121,7 +121,10 @@ function restoreVotes(state: CoreState): void {
     if (place.height !== h.height) continue;
     const body = h.bodies.get(hashKey(place.blockHash!));
     view = Math.max(view, place.view);
-    if (body === undefined) continue;
+    if (body === undefined) {
+      h.lostProposals.add(place.view);
+      continue;
+    }
     const { parentView = -1, signature } = place;
     h.validity.set(body.key, "ok");
     h.ownProposals.set(place.view, { body, parentView, signature, seq: 0 });

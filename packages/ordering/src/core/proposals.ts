@@ -57,7 +57,8 @@ export function propose(state: CoreState): void {
   const h = state.open;
   const view = h.view;
   if (!h.active || !mayVote(state) || !isLeader(state, view)) return;
-  if (h.ownProposals.has(view) || ownVote(h, "nullify", view) !== undefined) return;
+  if (h.ownProposals.has(view) || h.lostProposals.has(view)) return;
+  if (ownVote(h, "nullify", view) !== undefined) return;
   const parent = parentViewOf(state, view);
   if (parent === undefined) {
     send(state, "all", { t: "need", height: h.height, view: view - 1 }, 0);

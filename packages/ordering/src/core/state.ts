@@ -63,6 +63,8 @@ export interface HeightState {
   /** kind:view -> own vote. */
   readonly own: Map<string, OwnVote>;
   readonly ownProposals: Map<View, OwnProposal>;
+  /** Signed before a restart, with a block that the restart lost: no other may be offered there. */
+  readonly lostProposals: Set<View>;
   readonly notarizations: Map<View, Certificate>;
   readonly nullifications: Map<View, Certificate>;
   finalization: Certificate | undefined;
@@ -136,6 +138,7 @@ export function createHeight(
     tally: new Tally(set, state.config.engineEpoch),
     own: new Map(),
     ownProposals: new Map(),
+    lostProposals: new Set(),
     notarizations: new Map(),
     nullifications: new Map(),
     finalization: undefined,

@@ -95,12 +95,7 @@ export function onTimer(state: CoreState, id: TimerId): void {
 function onTimeout(state: CoreState): void {
   const h = state.open;
   if (h.finalization === undefined && ownVote(h, "nullify", h.view) === undefined) {
-    if (
-      ownVote(h, "finalize", h.view) === undefined ||
-      state.mutation === "nullify-after-finalize"
-    ) {
-      castVote(state, "nullify", h.view);
-    }
+    if (ownVote(h, "finalize", h.view) === undefined) castVote(state, "nullify", h.view);
   }
   scheduleResend(state);
 }

@@ -30,7 +30,7 @@ export async function createBootRecord(
   const certificates: BootRecord["certificates"][number][] = [];
   const finals: BootRecord["finals"][number][] = [];
   const damaged = contents.damage !== "none";
-  for (const record of damaged ? [] : contents.records) {
+  for (const record of contents.records) {
     if (record.t === "set") {
       const at = sets.findIndex((entry) => entry.height >= record.height);
       // A repeated or re-executed update gives the same set again.
@@ -38,7 +38,7 @@ export async function createBootRecord(
       sets.push({ height: record.height, set: record.set });
       continue;
     }
-    if (record.t === "base" || record.height <= info.height) continue;
+    if (damaged || record.t === "base" || record.height <= info.height) continue;
     switch (record.t) {
       case "vote":
         votes.set(`${record.kind}:${record.height}:${record.view}`, record);

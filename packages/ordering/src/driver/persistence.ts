@@ -115,6 +115,7 @@ export class Persistence {
   #done(seq: number): void {
     this.#syncing = false;
     this.#durable = seq;
+    this.#wal?.synced();
     this.#applyPrune();
     const ready = this.#deferred.filter((message) => message.after <= seq);
     if (ready.length > 0) {

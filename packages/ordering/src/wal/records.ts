@@ -184,46 +184,32 @@ export function decodeRecord(body: Bytes): WalRecord {
 
 export interface Scan {
   readonly records: readonly WalRecord[];
-  /** Where the first byte that is no complete record stands. */
-  readonly end: number;
-  /** `whole`: nothing behind `end`; `torn`: one incomplete record; `corrupt`: anything else. */
-  readonly tail: "whole" | "torn" | "corrupt";
+  /** Whether the bytes end with the last record; otherwise something unreadable follows it. */
+  readonly whole: boolean;
 }
 
 /**
- * Reads records until the bytes end. Torn means that the last record's bytes are not all there
- * (or were never written: a tail of zeros); a full record with a wrong checksum is corrupt unless
- * it is the very last thing in the file, where a torn write looks the same.
+ * Reads records up to the end or to the first that is incomplete or fails its checksum. What lies
+ * behind that one is not read even where it looks well: an unsynced batch may survive with holes.
  */
 export function scanRecords(bytes: Bytes): Scan {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const records: WalRecord[] = [];
   let at = 0;
   while (at < bytes.length) {
-    const left = bytes.length - at;
-    if (left < RECORD_HEAD_BYTES) return { records, end: at, tail: "torn" };
-    const length = view.getUint32(at);
-    if (length === 0) {
-      return { records, end: at, tail: isZero(bytes, at) ? "torn" : "corrupt" };
-    }
-    if (length > RECORD_BYTES_MAX) return { records, end: at, tail: "corrupt" };
-    if (left < RECORD_HEAD_BYTES + length) return { records, end: at, tail: "torn" };
-    const body = bytes.subarray(at + RECORD_HEAD_BYTES, at + RECORD_HEAD_BYTES + length);
-    if (crc32c(body) !== view.getUint32(at + 4)) {
-      const last = left === RECORD_HEAD_BYTES + length;
-      return { records, end: at, tail: last ? "torn" : "corrupt" };
-    }
+    const left = bytes.length - at - RECORD_HEAD_BYTES;
+    const length = left < 0 ? 0 : view.getUint32(at);
+    if (length === 0 || length > left || length > RECORD_BYTES_MAX)
+      return { records, whole: false };
+    const from = at + RECORD_HEAD_BYTES;
+    const body = bytes.subarray(from, from + length);
+    if (crc32c(body) !== view.getUint32(at + 4)) return { records, whole: false };
     try {
       records.push(decodeRecord(body));
     } catch {
-      return { records, end: at, tail: "corrupt" };
+      return { records, whole: false };
     }
-    at += RECORD_HEAD_BYTES + length;
+    at = from + length;
   }
-  return { records, end: at, tail: "whole" };
-}
-
-function isZero(bytes: Bytes, from: number): boolean {
-  for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;
-  return true;
+  return { records, whole: true };
 }

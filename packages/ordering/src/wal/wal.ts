@@ -30,6 +30,8 @@ export interface Wal {
   append(record: WalRecord): void;
   /** Closes a full segment and removes those that hold nothing above `committed`. */
   prune(committed: Height): void;
+  /** Everything appended or removed before is durable. */
+  synced(): void;
 }
 
 interface Segment {
@@ -47,8 +49,10 @@ export interface WalOptions {
 }
 
 /**
- * Reads the log and opens it for appending. A torn tail is cut by going on in a new segment; with
- * damage nothing is opened or changed and `wal` is undefined.
+ * Reads the log and opens it for appending. Unreadable bytes at the end of the last segment are
+ * cut by going on in a new one; whether that lost anything that had been synced is for the signing
+ * state to say (`ConsensusSigner.confirmLog`). Records missing between segments are damage: then
+ * nothing is opened or changed and `wal` is undefined.
  */
 export function openWal(options: WalOptions): { contents: WalContents; wal: Wal | undefined } {
   const { disk, ledgerId } = options;
@@ -56,39 +60,37 @@ export function openWal(options: WalOptions): { contents: WalContents; wal: Wal 
   names.sort();
   const records: WalRecord[] = [];
   const segments: Segment[] = [];
-  let sequence = 0;
+  let sequence: number | undefined;
   let damage: WalContents["damage"] = "none";
-  for (const [i, name] of names.entries()) {
+  let unreadable = false;
+  for (const name of names) {
     const number = Number(name.slice(PREFIX.length));
     const bytes = disk.read(name) ?? new Uint8Array(0);
-    const scan = scanRecords(bytes);
-    const last = i === names.length - 1;
-    // A segment left torn by an earlier crash is followed by one whose base goes on from its end.
-    if (scan.tail === "corrupt" || !Number.isSafeInteger(number)) damage = "corrupt";
-    const base = scan.records[0];
-    if (base === undefined) {
-      if (!last) damage = "corrupt";
-      segments.push({ number, heightMax: 0, bytes: bytes.length });
-      continue;
-    }
-    if (base.t !== "base") {
-      damage = "corrupt";
+    const [base, ...rest] = scanRecords(bytes).records;
+    const segment: Segment = { number, heightMax: 0, bytes: bytes.length };
+    segments.push(segment);
+    if (base?.t !== "base") {
+      // Torn when it was made, or damaged: the next segment's number tells.
+      unreadable = true;
       continue;
     }
     if (!equalBytes(base.ledgerId, ledgerId)) damage = "foreign";
-    if (segments.length > 0 && sequence !== 0 && base.sequence !== sequence) damage = "corrupt";
+    const expected = sequence ?? (unreadable ? 0 : base.sequence);
+    if (base.sequence !== expected && damage === "none") damage = "corrupt";
     sequence = base.sequence;
-    const segment: Segment = { number, heightMax: 0, bytes: bytes.length };
-    for (const record of scan.records) {
+    for (const record of rest) {
       if (record.t === "base") continue;
       sequence++;
       records.push(record);
       if (record.t !== "set") segment.heightMax = Math.max(segment.heightMax, record.height);
     }
-    segments.push(segment);
-    if (damage !== "none") break;
   }
-  const contents: WalContents = { records, sequence, damage, empty: names.length === 0 };
+  const contents: WalContents = {
+    records,
+    sequence: sequence ?? 0,
+    damage,
+    empty: names.length === 0,
+  };
   if (damage !== "none") return { contents, wal: undefined };
   return { contents, wal: createAppender(options, segments, contents) };
 }
@@ -102,6 +104,8 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
   }
   let sequence = contents.sequence;
   let current: Segment | undefined;
+  let prunedTo: Height = 0;
+  let removing = false;
 
   const write = (segment: Segment, bytes: Bytes) => {
     disk.append(segmentName(segment.number), bytes);
@@ -118,6 +122,13 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
       write(segment, encodeRecord({ t: "set", height, set }));
     }
     return segment;
+  };
+  /** One at a time: were a later one gone and an earlier one back, records would seem lost. */
+  const removeOldest = () => {
+    // The last segment stays: it carries the sequence on.
+    if (removing || segments.length < 2 || segments[0]!.heightMax > prunedTo) return;
+    removing = true;
+    disk.remove(segmentName(segments.shift()!.number));
   };
   return {
     get sequence() {
@@ -140,10 +151,12 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
         if (heights[i + 1]! <= committed + 1) sets.delete(heights[i]!);
       }
       if (current !== undefined && current.bytes >= limit) current = undefined;
-      while (segments.length > 1 && segments[0]!.heightMax <= committed) {
-        // The last segment stays: it carries the sequence on.
-        disk.remove(segmentName(segments.shift()!.number));
-      }
+      prunedTo = committed;
+      removeOldest();
+    },
+    synced() {
+      removing = false;
+      removeOldest();
     },
   };
 }
