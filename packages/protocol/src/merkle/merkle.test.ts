@@ -6,6 +6,7 @@ import { concatBytes, equalBytes, toHex, utf8 } from "../encoding/bytes.ts";
 import { sha256, ZERO_HASH } from "../hash/domain.ts";
 import {
   hashStateLeaf,
+  hashStateNode,
   type StateKey,
   stateKeyHash,
   stateValueHash,
@@ -166,6 +167,15 @@ test("state tree: empty, one leaf, and paths of any length", () => {
   const root = hashStateLeaf(keyHash, valueHash);
   const single = { keyHash, leaf: { keyHash, valueHash }, siblings: [] };
   assert.equal(verifyStateProof(single, root).kind, "membership");
+  // A leaf that stands where its own bits do not lead proves nothing, whatever the root.
+  const elsewhere = keyHash.map((byte) => byte ^ 0x80);
+  const stray = { keyHash: elsewhere, leaf: single.leaf, siblings: [ZERO_HASH] };
+  const leafHash = hashStateLeaf(keyHash, valueHash);
+  const isLeft = elsewhere[0]! < 0x80;
+  const strayRoot = isLeft
+    ? hashStateNode(leafHash, ZERO_HASH)
+    : hashStateNode(ZERO_HASH, leafHash);
+  assert.match((verifyStateProof(stray, strayRoot) as { reason: string }).reason, /on the path/);
   const long = { ...single, siblings: new Array(257).fill(ZERO_HASH) };
   assert.match((verifyStateProof(long, root) as { reason: string }).reason, /longer than 256/);
   const thin = { ...single, siblings: [new Uint8Array(31)] };

@@ -1,0 +1,69 @@
+/**
+ * The sample receipt with what tests change in it, and how they judge it: shared by the test files of
+ * `src/receipt`.
+ */
+import assert from "node:assert/strict";
+import {
+  type CertifiedHeader,
+  encodeReceipt,
+  hashHeader,
+  type Receipt,
+  readyKeyBackends,
+  type TrustedSet,
+  verifyReceipt,
+} from "../src/index.ts";
+import { certify, createSampleLedger, createSampleReceipt } from "./sample-ledger.ts";
+
+await readyKeyBackends();
+export const ledger = createSampleLedger();
+export const receipt: Receipt = createSampleReceipt(ledger);
+
+export function judge(changed: Partial<Receipt>) {
+  return verifyReceipt(encodeReceipt({ ...receipt, ...changed }), { genesis: ledger.genesis });
+}
+
+export function assertRefused(changed: Partial<Receipt>, reason: RegExp) {
+  const verdict = judge(changed);
+  assert.equal(verdict.ok, false);
+  assert.match(verdict.reason ?? "", reason);
+  assert.equal(verdict.facts, undefined);
+  assert.deepEqual(
+    verdict.checks.map((check) => check.ok),
+    verdict.checks.map((_, i) => i < verdict.checks.length - 1),
+  );
+}
+
+export function trustAt(height: number): TrustedSet {
+  const { hash, set } = ledger.blocks[height - 1]!;
+  return { ledgerId: ledger.ledgerId, height, headerHash: hash, set };
+}
+
+/** The block of a height with its header changed and certified anew by the members given. */
+export function forge(
+  height: number,
+  change: Partial<CertifiedHeader["header"]>,
+  members?: number[],
+): CertifiedHeader {
+  const { header: old, certificate, set } = ledger.blocks[height - 1]!;
+  const header = { ...old, ...change };
+  return {
+    header,
+    certificate: certify(
+      {
+        kind: "finalize",
+        ledgerId: header.ledgerId,
+        engineEpoch: header.engineEpoch,
+        height: header.height,
+        view: certificate.view,
+        validatorsHash: set.hash,
+        blockHash: hashHeader(header),
+      },
+      set,
+      members,
+    ),
+  };
+}
+
+export function withBlock(at: number, block: CertifiedHeader): readonly CertifiedHeader[] {
+  return receipt.blocks.map((old, i) => (i === at ? block : old));
+}
