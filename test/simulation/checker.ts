@@ -142,7 +142,9 @@ export class Checker {
     const weight = (key: string) => {
       const voters = this.#votes.get(`${m.height}:${key}`);
       let sum = 0;
-      for (const member of set.members) if (voters?.has(member.id)) sum += member.vote;
+      for (const member of set.members) {
+        if (voters?.has(member.id) || !this.#honest(member.id)) sum += member.vote;
+      }
       return sum;
     };
     for (let v = pv + 1; v < m.view; v++) {

@@ -17,4 +17,10 @@ export { createFixedPolicy, createRota, ROTA_TURNS_MAX } from "./policy/fixed.ts
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";
 export { bodyFromBytes, hashLastCert, type SignatureCheck } from "./wire/bodies.ts";
-export { decodeMessage, encodeMessage, proposeMessage, type WireMessage } from "./wire/messages.ts";
+export {
+  channelOf,
+  decodeMessage,
+  encodeMessage,
+  proposeMessage,
+  type WireMessage,
+} from "./wire/messages.ts";

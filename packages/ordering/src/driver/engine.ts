@@ -102,6 +102,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     });
     if (contents.damage !== "none") signer.quarantine("log-corrupt");
     else signer.confirmLog(contents.sequence);
+    // What a killed process wrote may be readable and still not durable.
+    await disk.sync();
     const info = await options.app.info();
     const record = await createBootRecord(options, contents, info);
     this.#persistence = new Persistence({

@@ -94,9 +94,10 @@ export class Persistence {
     } else {
       const batch = this.#pending;
       this.#pending = [];
+      const durable = wal.sequence;
       try {
         for (const record of batch) wal.append(record);
-        signer.flush(wal.sequence);
+        signer.flush(durable);
         synced = disk.sync();
       } catch (error) {
         synced = Promise.reject(error);

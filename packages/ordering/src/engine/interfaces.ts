@@ -151,10 +151,10 @@ export interface ConsensusSigner {
   readonly signed: readonly SignedPlace[];
   /** @throws HanseError `SIGNER_CONTRADICTION`, `SIGNER_BEHIND`, `SIGNER_QUARANTINED`. */
   sign(at: SignPlace, message: Bytes): Bytes;
-  /** Writes the signing state if anything was signed since; `walSequence` is the last record of the batch. */
-  flush(walSequence: number): void;
-  /** The log's last complete record; a log that lost records it once held quarantines the signer. */
-  confirmLog(walSequence: number): void;
+  /** Writes the signing state if anything was signed since; the log is durable up to this record. */
+  flush(logSequence: number): void;
+  /** The log's last readable record; a log that lost what was durable quarantines the signer. */
+  confirmLog(logSequence: number): void;
   quarantine(reason: SignerQuarantine): void;
   /** Ends quarantine: a new signing state that signs nothing below `floor`. */
   restart(floor: Height): void;
@@ -217,7 +217,10 @@ export interface Disk {
   write(name: string, bytes: Bytes): void;
   remove(name: string): void;
   list(): readonly string[];
-  /** Resolves when everything appended or written before is durable; rejects once, for good. */
+  /**
+   * Resolves when everything appended, written or removed before is durable, also by an earlier
+   * process that was killed before its own sync. Rejects once, for good.
+   */
   sync(): Promise<void>;
 }
 

@@ -29,8 +29,8 @@ export interface SignedEntry extends SignedPlace {
 export interface SignState {
   /** Counts writes; slot = counter mod 2. */
   readonly counter: number;
-  /** Last record of the log batch that this write belongs to. */
-  readonly walSequence: number;
+  /** Last record of the log that was durable when this was written: the log must still hold it. */
+  readonly logSequence: number;
   readonly ledgerId: Hash;
   /** Account id of the consensus key: another key's state is not ours. */
   readonly keyId: Hash;
@@ -46,7 +46,7 @@ export function encodeSignState(state: SignState): Bytes {
   const body = encodeCbor([
     FORMAT,
     state.counter,
-    state.walSequence,
+    state.logSequence,
     state.ledgerId,
     state.keyId,
     state.floor,
@@ -79,7 +79,7 @@ export function decodeSignState(bytes: Bytes | undefined): SignState | undefined
     if (f[0] !== FORMAT) return undefined;
     return {
       counter: asUint(f[1], "counter"),
-      walSequence: asUint(f[2], "walSequence"),
+      logSequence: asUint(f[2], "logSequence"),
       ledgerId: asBytes(f[3], "ledgerId", HASH_BYTES),
       keyId: asBytes(f[4], "keyId", HASH_BYTES),
       floor: asUint(f[5], "floor"),

@@ -49,7 +49,7 @@ export async function createSigningState(
     SLOT_NAMES[0],
     encodeSignState({
       counter: 0,
-      walSequence: 0,
+      logSequence: 0,
       ledgerId: identity.ledgerId,
       keyId: accountIdOf(identity.publicKey),
       floor: 0,
@@ -72,7 +72,7 @@ export function openSigner(options: SignerOptions): ConsensusSigner {
   let quarantined: SignerQuarantine | undefined;
   let state: SignState = {
     counter: 0,
-    walSequence: 0,
+    logSequence: 0,
     ledgerId,
     keyId,
     floor: 0,
@@ -82,7 +82,7 @@ export function openSigner(options: SignerOptions): ConsensusSigner {
   };
   const readable = slots.filter((slot) => slot !== undefined);
   readable.sort((a, b) => b.counter - a.counter);
-  const [newest, older] = readable;
+  const newest = readable[0];
   if (newest === undefined) {
     const any = SLOT_NAMES.some((name) => disk.exists(name));
     quarantined = any ? "signing-state-corrupt" : "signing-state-missing";
@@ -91,8 +91,7 @@ export function openSigner(options: SignerOptions): ConsensusSigner {
   } else {
     state = newest;
   }
-  // The slot before the newest was durable before the newest was begun: so was its log batch.
-  const logFloor = older?.walSequence ?? newest?.walSequence ?? 0;
+  const logFloor = newest?.logSequence ?? 0;
   let dirty = false;
 
   const refuse = (code: string, message: string): never => {
@@ -148,14 +147,14 @@ export function openSigner(options: SignerOptions): ConsensusSigner {
       dirty = true;
       return entry.signature;
     },
-    flush(walSequence) {
+    flush(logSequence) {
       if (!dirty || quarantined !== undefined) return;
       dirty = false;
-      state = { ...state, counter: state.counter + 1, walSequence };
+      state = { ...state, counter: state.counter + 1, logSequence };
       disk.write(SLOT_NAMES[state.counter % 2]!, encodeSignState(state));
     },
-    confirmLog(walSequence) {
-      if (quarantined === undefined && walSequence < logFloor) quarantined = "log-truncated";
+    confirmLog(logSequence) {
+      if (quarantined === undefined && logSequence < logFloor) quarantined = "log-truncated";
     },
     quarantine(reason) {
       quarantined ??= reason;
@@ -165,7 +164,7 @@ export function openSigner(options: SignerOptions): ConsensusSigner {
       dirty = false;
       state = {
         counter: state.counter + 1,
-        walSequence: 0,
+        logSequence: 0,
         ledgerId,
         keyId,
         floor: Math.max(floor, state.floor),
