@@ -10,6 +10,7 @@ export {
 } from "./client/create-client.ts";
 export type { BlockEvent, EventOptions } from "./events/block-events.ts";
 export type { RequestParts } from "./requests/requester.ts";
+export { type CallValue, encodeNeedleCall } from "./transactions/needle-call.ts";
 export {
   type SignedTransaction,
   signTransaction,

@@ -7,7 +7,6 @@ import {
   ROUTES,
   type RouteSpec,
 } from "@hanse/api";
-import { type CallValue, encodeCall } from "@hanse/engine-needle";
 import {
   type Bytes,
   HanseError,
@@ -18,6 +17,7 @@ import {
 } from "@hanse/protocol";
 import { type BlockEvent, type EventOptions, streamBlockEvents } from "../events/block-events.ts";
 import { Requester, type RequesterOptions, type RequestParts } from "../requests/requester.ts";
+import { type CallValue, encodeNeedleCall } from "../transactions/needle-call.ts";
 import {
   type SignedTransaction,
   signTransaction,
@@ -209,7 +209,7 @@ class NodeClient implements Client {
     params: Readonly<Record<string, CallValue>>,
     options: WaitOptions & { readonly ecosystem?: number } = {},
   ): Promise<FinalTransaction> {
-    const payload = encodeCall(name, params, options.ecosystem);
+    const payload = encodeNeedleCall(name, params, options.ecosystem);
     const { bytes } = await this.sign({ engine: "needle", payload });
     return this.submitAndWait(bytes, options);
   }
