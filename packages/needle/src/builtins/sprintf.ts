@@ -13,7 +13,6 @@ import {
   shortestDigits,
 } from "../values/number-text.ts";
 import { JsonNumber, NeedleArray, NeedleMap, type NeedleValue } from "../values/value.ts";
-import { quoteJson } from "./json.ts";
 
 /** Widths and precisions beyond it are not obeyed. */
 export const FORMAT_WIDTH_MAX = 10_000;
@@ -254,7 +253,7 @@ class Formatter {
       case "q": {
         const text = cut(value, format.precision);
         const raw = format.sharp && !text.includes("`") && !/[^\t\u0020-\uffff]/u.test(text);
-        return pad(raw ? `\`${text}\`` : quoteJson(text), format);
+        return pad(raw ? `\`${text}\`` : quoted(text, '"'), format);
       }
       case "x":
       case "X":
@@ -331,6 +330,39 @@ function pad(text: string, format: Format): string {
   return (format.zero ? "0" : " ").repeat(missing) + text;
 }
 
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["\\", "\\\\"],
+  ["\u0007", "\\a"],
+  ["\b", "\\b"],
+  ["\f", "\\f"],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\v", "\\v"],
+]);
+
+/** A literal: controls and bytes that are no text as escapes. */
+function quoted(text: string, quote: string): string {
+  let made = quote;
+  for (const sign of text) {
+    const unit = sign.charCodeAt(0);
+    const known = ESCAPES.get(sign);
+    if (sign === quote) made += `\\${quote}`;
+    else if (known !== undefined) made += known;
+    else if (unit < 32 || unit === 127) made += `\\x${hexadecimal(unit, 2)}`;
+    else if (sign.length === 1 && unit >= 0xdc80 && unit <= 0xdcff) {
+      made += `\\x${hexadecimal(unit - 0xdc00, 2)}`;
+    } else if ((unit >= 128 && unit <= 160) || unit === 0x2028 || unit === 0x2029) {
+      made += `\\u${hexadecimal(unit, 4)}`;
+    } else made += sign;
+  }
+  return made + quote;
+}
+
+function hexadecimal(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, "0");
+}
+
 /** Zeros go between sign and digits. */
 function padNumber(text: string, format: Format): string {
   const missing = (format.width ?? 0) - text.length;
@@ -385,8 +417,7 @@ function character(verb: string, value: bigint, format: Format): string {
     const shown = format.sharp && valid ? ` '${sign}'` : "";
     return pad(`U+${digits.padStart(4, "0")}${shown}`, { ...format, zero: false });
   }
-  const quoted = quoteJson(sign).slice(1, -1).replace('\\"', '"').replace("'", "\\'");
-  return pad(`'${quoted}'`, format);
+  return pad(quoted(sign, "'"), format);
 }
 
 function float(verb: string, value: number, format: Format): string | undefined {
@@ -432,9 +463,10 @@ function roundedDigits(
   count: number,
 ): { readonly digits: string; readonly exponent: number } {
   if (value === 0) return { digits: "0".repeat(count), exponent: 0 };
-  const { exponent } = shortestDigits(value);
+  // The shortest digits may have been rounded up to the next power of ten.
+  const first = shortestDigits(value).exponent - 1;
   const parts = exactParts(value);
-  for (let guess = exponent; ; guess++) {
+  for (let guess = first; ; guess++) {
     const shift = count - 1 - guess;
     let numerator = parts.mantissa;
     let denominator = 1n;
