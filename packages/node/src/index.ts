@@ -1,4 +1,39 @@
+/**
+ * The door is light: what a command line needs of a node. The node itself, with its servers and
+ * drivers, is loaded when one is started.
+ */
+import type { NodeAdapters, RunningNode } from "./composition/start-node.ts";
+import type { NodeConfig } from "./config/schema.ts";
+
+export type {
+  Address,
+  EngineWithRights,
+  NodeAdapters,
+  OpenedStore,
+  RunningNode,
+} from "./composition/start-node.ts";
 export * from "./config/load-config.ts";
 export * from "./config/schema.ts";
 export type { PeerAddress, Setting } from "./config/setting.ts";
+export { type NodeDisk, openDisk } from "./disk/open-disk.ts";
+export type { NodeServices } from "./doors/services.ts";
 export { createNodeFolder, type FolderNote } from "./folder/node-folder.ts";
+export type { NodeLog } from "./log/create-log.ts";
+
+/**
+ * Starts a node in this process; what is left out of the adapters is the real thing.
+ * @throws HanseError naming key, file and remedy.
+ */
+export async function startNode(
+  config: NodeConfig,
+  adapters: Partial<NodeAdapters> = {},
+): Promise<RunningNode> {
+  const { startDefaultNode } = await import("./composition/run-node.ts");
+  return startDefaultNode(config, adapters);
+}
+
+/** Runs a node as this process, with signals and exit codes: what `main.ts` does. */
+export async function runNode(args: readonly string[]): Promise<void> {
+  const { runNode: run } = await import("./composition/run-node.ts");
+  await run(args);
+}

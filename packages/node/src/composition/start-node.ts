@@ -65,7 +65,7 @@ export interface OpenedStore {
   readonly store: LedgerStore;
   close(): Promise<void>;
   /** Told once when the database is gone. */
-  onFailure(handler: (reason: string) => void): void;
+  onFailure(handler: (error: HanseError) => void): void;
 }
 
 /** A contract engine whose tables have rights of their own. */
@@ -209,7 +209,7 @@ async function openNode(
   const own = checkIdentity(config, genesis, consensusKey, identity.fingerprint);
   const { id } = config.node;
   log.info(
-    { node: id, org: own.org, ledgerId: toHex(ledgerId), network: genesis.network, backends },
+    { org: own.org, ledgerId: toHex(ledgerId), network: genesis.network, backends },
     "node starts",
   );
   const note = checkNodeFolder(config, ledgerId);
@@ -232,9 +232,9 @@ async function openNode(
   const opened = await adapters.openStore({ config, genesis, ledgerId, log });
   closers.push(() => opened.close());
   noteDatabase(config, note);
-  opened.onFailure((reason) => {
-    fail(reason);
-    adapters.onFatal(new HanseError("NODE_DATABASE", "corrupt", reason));
+  opened.onFailure((error) => {
+    fail(error.message);
+    adapters.onFatal(error);
   });
   const { store } = opened;
 

@@ -1,0 +1,146 @@
+/** A node as a process: signals, the ready line, exit codes. */
+import { readFileSync } from "node:fs";
+import { createNeedleEngine } from "@hanse/engine-needle";
+import { HanseError, toHanseError, toHex } from "@hanse/protocol";
+import { loadConfig } from "../config/load-config.ts";
+import type { NodeConfig } from "../config/schema.ts";
+import { createNodeFolder } from "../folder/node-folder.ts";
+import { createLog, type NodeLog } from "../log/create-log.ts";
+import { openPostgresStore } from "./open-postgres-store.ts";
+import { type Address, type NodeAdapters, type RunningNode, startNode } from "./start-node.ts";
+
+/** 0 = stopped as asked; 1 = failed; 2 = configuration, keys or folder do not fit. */
+export const EXIT_CODES = { stopped: 0, failed: 1, misconfigured: 2 } as const;
+
+/** After this the process ends whatever is still open. */
+const STOP_MS_MAX = 30_000;
+
+const USAGE = `usage: node main.ts --config FILE [--init] [--section.key VALUE]...
+  --config FILE   the node's configuration (TOML)
+  --init          create the folder of a node that has never run, and end
+Every key of the configuration may also come as HANSE_SECTION_KEY or as --section.key VALUE.
+`;
+
+interface Arguments {
+  readonly file: string | undefined;
+  readonly init: boolean;
+  readonly flags: readonly string[];
+}
+
+function parseArguments(args: readonly string[]): Arguments {
+  const flags: string[] = [];
+  let file: string | undefined;
+  let init = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--config") file = args[++i];
+    else if (arg.startsWith("--config=")) file = arg.slice("--config=".length);
+    else if (arg === "--init") init = true;
+    else flags.push(arg);
+  }
+  return { file, init, flags };
+}
+
+function readVersion(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+const urlOf = ({ host, port }: Address) => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+
+function printReady(node: RunningNode): void {
+  const line = {
+    event: "ready",
+    node: node.id,
+    ledgerId: toHex(node.ledgerId),
+    api: `http://${urlOf(node.api)}`,
+    network: urlOf(node.network),
+    pid: process.pid,
+  };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function logFailure(log: NodeLog, thrown: unknown, message: string): HanseError {
+  const error = toHanseError(thrown);
+  log.fatal({ code: error.code, ...error.details, err: thrown }, `${message}: ${error.message}`);
+  return error;
+}
+
+/** A node with PostgreSQL and all contract engines, except for the adapters given. */
+export function startDefaultNode(
+  config: NodeConfig,
+  adapters: Partial<NodeAdapters>,
+): Promise<RunningNode> {
+  return startNode(config, {
+    log: adapters.log ?? createLog(config.log.level, { node: config.node.id }),
+    version: readVersion(),
+    openStore: openPostgresStore,
+    createNeedle: () => createNeedleEngine(),
+    onFatal() {},
+    ...adapters,
+  });
+}
+
+/** Runs until a signal or a failure ends it; sets the process's exit code. */
+export async function runNode(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  // Until the configuration is read, its own mistakes must be told all the same.
+  let log = createLog("info", {});
+  let node: RunningNode | undefined;
+  let ending: Promise<void> | undefined;
+
+  function end(code: number): Promise<void> {
+    ending ??= (async () => {
+      process.exitCode = code;
+      setTimeout(() => process.exit(code), STOP_MS_MAX).unref();
+      await node?.stop();
+      process.exit(code);
+    })();
+    return ending;
+  }
+
+  process.on("uncaughtException", (error) => {
+    logFailure(log, error, "a bug stopped the node");
+    void end(EXIT_CODES.failed);
+  });
+  try {
+    const { file, init, flags } = parseArguments(args);
+    if (file === undefined) {
+      throw new HanseError("CONFIG_MISSING", "rejected", `--config FILE must be given\n${USAGE}`);
+    }
+    const { config } = loadConfig({ file, flags, environment: process.env });
+    log = createLog(config.log.level, { node: config.node.id });
+    if (init) {
+      await createNodeFolder(config);
+      log.info({ dataDir: config.node.dataDir }, "folder created");
+      return;
+    }
+    const stop = (signal: string) => {
+      if (ending !== undefined) process.exit(EXIT_CODES.failed);
+      log.info({ signal }, "asked to stop");
+      // A node that is still opening ends by the same way, as soon as it is there.
+      if (node === undefined) process.exitCode = EXIT_CODES.stopped;
+      else void end(EXIT_CODES.stopped);
+      asked = true;
+    };
+    let asked = false;
+    process.on("SIGINT", () => stop("SIGINT"));
+    process.on("SIGTERM", () => stop("SIGTERM"));
+    node = await startDefaultNode(config, {
+      log,
+      onFatal(error) {
+        logFailure(log, error, "the node cannot go on");
+        void end(EXIT_CODES.failed);
+      },
+    });
+    if (asked) await end(EXIT_CODES.stopped);
+    else printReady(node);
+  } catch (thrown) {
+    const error = logFailure(log, thrown, "the node did not start");
+    const misconfigured = /^(CONFIG|GENESIS|KEY|NODE|NETWORK_IDENTITY|NETWORK_PEERS)/;
+    process.exit(misconfigured.test(error.code) ? EXIT_CODES.misconfigured : EXIT_CODES.failed);
+  }
+}
