@@ -28,7 +28,8 @@ test("acknowledged and unsettled entries are found after a crash at any byte", a
       ),
       fc.nat(200),
       fc.nat(400),
-      async (rounds, keepBytes, cutBytes) => {
+      fc.boolean(),
+      async (rounds, keepBytes, cutBytes, removed) => {
         const disk = createMemoryDisk();
         const journal = openJournal(disk, { fileBytes: 300, filesMax: 3 });
         await journal.adopt([]);
@@ -59,7 +60,7 @@ test("acknowledged and unsettled entries are found after a crash at any byte", a
         const second = disk.crash(keepBytes);
         const start = openJournal(second, limits);
         void start.adopt(start.found.map((bytes) => entryOf(numberOf(bytes)))).catch(() => {});
-        const third = second.crash(cutBytes);
+        const third = second.crash(cutBytes, removed);
         const again = openJournal(third, limits);
         const found = new Set(again.found.map(numberOf));
         await again.adopt(again.found.map((bytes) => entryOf(numberOf(bytes))));

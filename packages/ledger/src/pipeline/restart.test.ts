@@ -98,6 +98,19 @@ test("a block may not repeat a transaction of any earlier block, also after a re
   }
 });
 
+test("the journal forgets what is durable in blocks, so that it stays small", async () => {
+  const rig = await createRigGenesis();
+  const limits = { journal: { fileBytes: 2_000, filesMax: 4 } };
+  const node = await createRigNode(rig, { limits });
+  for (let i = 0; i < 40; i++) {
+    const notes = rig.people.map((person) => signNote(person.pair, `k${i}`, "v", rig));
+    await node.ledger.submitMany(notes.map((note) => note.bytes));
+    await runBlock(rig, [node]);
+  }
+  const bytes = node.disk.list().reduce((sum, name) => sum + node.disk.read(name)!.length, 0);
+  assert.ok(bytes < 10_000, `${bytes} bytes in ${node.disk.list().length} files`);
+});
+
 test("a store of another ledger is named and left alone", async () => {
   const rig = await createRigGenesis();
   const node = await createRigNode(rig);

@@ -4,10 +4,10 @@ import { concatBytes } from "@hanse/protocol";
 
 export interface MemoryDisk extends Disk {
   /**
-   * What a power cut leaves: everything synced, and of later appends the first `keepBytes` of each
-   * file. Later calls on this object fail.
+   * What a power cut leaves: everything synced, of later appends the first `keepBytes` of each file,
+   * and later removals where `removed`. Later calls on this object fail.
    */
-  crash(keepBytes?: number): MemoryDisk;
+  crash(keepBytes?: number, removed?: boolean): MemoryDisk;
   /** Makes every later sync fail. */
   breakDown(): void;
   readonly syncs: number;
@@ -47,7 +47,7 @@ export function createMemoryDisk(durable: ReadonlyMap<string, Uint8Array> = new 
       synced = snapshot;
       syncs++;
     },
-    crash(keepBytes = 0) {
+    crash(keepBytes = 0, removed = false) {
       gone = true;
       const left = new Map(synced);
       for (const [name, bytes] of files) {
@@ -56,6 +56,7 @@ export function createMemoryDisk(durable: ReadonlyMap<string, Uint8Array> = new 
           left.set(name, bytes.slice(0, Math.min(bytes.length, safe + keepBytes)));
         }
       }
+      if (removed) for (const name of left.keys()) if (!files.has(name)) left.delete(name);
       return createMemoryDisk(left);
     },
     breakDown() {
