@@ -21,7 +21,12 @@ test("short forms are read off, everything else stays an expression", () => {
   assert.equal(parseRight('OrgAccess("a")').kind, "orgAccess");
   assert.equal(parseRight('OrgInParam("a")').kind, "orgInParam");
   for (const text of [
-    'ContractAccess("A") || true',
+    'ContractConditions("A") || true',
+    'HasRole("a") && $key_id == 5',
+    'HasRole("a") &&',
+    '(HasRole("a")',
+    'HasRole("a") HasRole("b")',
+    '!HasRole("a") != true',
     'ContractAccess("A"), ContractAccess("B")',
     "ContractAccess()",
     'ContractAccess("")',
@@ -37,6 +42,25 @@ test("short forms are read off, everything else stays an expression", () => {
   }
   assert.equal(isPlainCondition(""), false);
   assert.equal(isPlainCondition('HasRole("a","b")'), true);
+});
+
+test("short forms are joined as the language joins them", () => {
+  const shape = (text: string): unknown => {
+    const read = (right: ReturnType<typeof parseRight>): unknown => {
+      if (right.kind === "all" || right.kind === "any") return { [right.kind]: right.of.map(read) };
+      return right.kind === "not" ? { not: read(right.of) } : right.text;
+    };
+    return read(parseRight(text));
+  };
+  assert.deepEqual(shape('HasRole("a") && HasRole("b") || !(true || OrgAccess( "c" ))'), {
+    any: [
+      { all: ['HasRole("a")', 'HasRole("b")'] },
+      { not: { any: ["true", 'OrgAccess( "c" )'] } },
+    ],
+  });
+  assert.equal(parseRight('((HasRole("a")))').kind, "hasRole");
+  assert.equal(isPlainCondition('HasRole("a") || true'), false);
+  assert.equal(parseRight(Array(40).fill("true").join(" && ")).kind, "expression");
 });
 
 test("permissions name the field that is wrong", () => {

@@ -10,7 +10,12 @@ import {
   type Right,
   upgradeApplication,
 } from "@hanse/ecosystem";
-import { type ContractSignature, compileCondition, diagnosticToText } from "@hanse/needle";
+import {
+  type ContractSignature,
+  checkNeedle,
+  compileCondition,
+  diagnosticToText,
+} from "@hanse/needle";
 import { type Bytes, type CborValue, HanseError, toHex } from "@hanse/protocol";
 import type { RunContext } from "../host/run-context.ts";
 import { type NeedleCall, SYSTEM_CALLS } from "../payload/call.ts";
@@ -52,29 +57,47 @@ export function parseAppCall(call: NeedleCall): AppCall {
   return { verb, packageBytes, app, ecosystem };
 }
 
-/** @throws HanseError `NEEDLE_CONDITION` naming the field. */
-export function validateCondition(field: string, right: Right, ecosystem: number): void {
+/** Forms that rights know by themselves and the language does not. */
+const ONLY_FORMS = /\b(OrgAccess|OrgInParam)\b/;
+
+/**
+ * Refuses a condition that is no expression, or that calls what is not there.
+ * @throws HanseError `NEEDLE_CONDITION` naming the field.
+ */
+export function validateCondition(
+  field: string,
+  right: Right,
+  ecosystem: number,
+  known: (fullName: string) => ContractSignature | undefined,
+): void {
   if (right.kind !== "expression") return;
+  const fail = (message: string): never => {
+    throw new HanseError("NEEDLE_CONDITION", "malformed", `${field}: ${right.text}: ${message}`, {
+      details: { field },
+    });
+  };
+  const form = ONLY_FORMS.exec(right.text)?.[1];
+  if (form !== undefined) {
+    fail(`${form} stands alone or joined with other access functions by &&, || and !`);
+  }
   const { condition, diagnostics } = compileCondition(right.text, BigInt(ecosystem));
-  if (condition !== undefined) return;
-  const error = diagnostics.find((item) => item.severity === "error")!;
-  throw new HanseError(
-    "NEEDLE_CONDITION",
-    "malformed",
-    `${field}: ${right.text}: ${diagnosticToText(error)}`,
-    { details: { field } },
-  );
+  const broken = diagnostics.find((item) => item.severity === "error");
+  if (condition === undefined) fail(diagnosticToText(broken!));
+  const program = `func condition() bool { return ${right.text}\n}`;
+  const environment = { ecosystem: BigInt(ecosystem), findContract: known };
+  const unknown = checkNeedle(program, environment).find((item) => item.severity === "error");
+  if (unknown !== undefined) fail(unknown.message);
 }
 
 /**
  * Refuses an application whose contracts do not compile, or call what is neither in it nor
- * `installed` (by full name).
+ * `installed` (by full name). Returns what looks up both.
  * @throws HanseError `NEEDLE_COMPILE`
  */
 export function compileApplication(
   { app, ecosystem }: AppCall,
   installed: (fullName: string) => ContractSignature | undefined,
-): void {
+): (fullName: string) => ContractSignature | undefined {
   const own = new Map<string, ContractSignature>();
   for (const { file, name, source } of app.contracts) {
     const contract = compileContract(source, ecosystem, name, file);
@@ -82,6 +105,7 @@ export function compileApplication(
   }
   const known = (fullName: string) => own.get(fullName) ?? installed(fullName);
   for (const { file, source } of app.contracts) checkContract(source, ecosystem, file, known);
+  return known;
 }
 
 export interface AppResult extends InstallReport {
@@ -96,12 +120,12 @@ export function applyAppCall(
   allows: (condition: string) => boolean,
 ): AppResult {
   const { ecosystem } = call;
-  compileApplication(call, installed);
+  const known = compileApplication(call, installed);
   const context: InstallContext = {
     ecosystem,
     keyId: run.sender?.keyId ?? 0n,
     time: run.block.time,
-    validateCondition: (field, right) => validateCondition(field, right, ecosystem),
+    validateCondition: (field, right) => validateCondition(field, right, ecosystem, known),
     allows,
   };
   const hash = packageHashOf(call.packageBytes);

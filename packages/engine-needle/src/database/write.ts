@@ -116,6 +116,43 @@ function timestamp(column: CatalogColumn, value: NeedleValue): ColumnValue {
   return toColumnValue(seconds, column);
 }
 
+/** The ecosystem that values for a row of a shared table name, when they name a positive one. */
+function namedEcosystem(
+  entries: ReadonlyMap<string, NeedleValue>,
+  column: CatalogColumn,
+): bigint | undefined {
+  for (const [key, value] of entries) {
+    if (key.trim().toLowerCase() !== column.name) continue;
+    const ecosystem = toColumnValue(value, column);
+    return isPositive(ecosystem) ? ecosystem : undefined;
+  }
+  return undefined;
+}
+
+/** A row's values, its id empty unless given. */
+function rowOf(table: CatalogTable, entries: ReadonlyMap<string, NeedleValue>): ColumnValue[] {
+  const row: ColumnValue[] = new Array(table.schema.columns.length);
+  for (const column of table.columns.values()) row[column.at] = column.type.initial;
+  row[0] = null;
+  for (const [key, value] of entries) {
+    const { column, operation, member } = targetOf(table, key);
+    switch (operation) {
+      case "member":
+        row[column.at] = withMember(column, row[column.at] ?? null, member, value);
+        break;
+      case "timestamp":
+        row[column.at] = timestamp(column, value);
+        break;
+      case "set":
+        row[column.at] = toColumnValue(value, column);
+        break;
+      default:
+        wrong(`${key}: + and - are for updates`);
+    }
+  }
+  return row;
+}
+
 /**
  * Inserts a row and returns its id.
  * @throws HanseError `NEEDLE_NO_TABLE`, `NEEDLE_ACCESS_DENIED`, `NEEDLE_VALUES`,
@@ -129,35 +166,17 @@ export function insertValues(
 ): bigint {
   const opened = openTable(session, tableText, ecosystem, true);
   const { table, name, home } = opened;
-  const row: ColumnValue[] = new Array(table.schema.columns.length);
-  for (const column of table.columns.values()) row[column.at] = column.type.initial;
-  row[0] = null;
+  const entries = entriesOf(values);
   const ecosystemColumn = name.shared ? table.columns.get("ecosystem") : undefined;
-  if (ecosystemColumn !== undefined) row[ecosystemColumn.at] = null;
-  for (const [key, value] of entriesOf(values)) {
-    const target = targetOf(table, key);
-    const { column } = target;
-    switch (target.operation) {
-      case "member":
-        row[column.at] = withMember(column, row[column.at] ?? null, target.member, value);
-        break;
-      case "timestamp":
-        row[column.at] = timestamp(column, value);
-        break;
-      case "set":
-        row[column.at] = toColumnValue(value, column);
-        break;
-      default:
-        wrong(`${key}: + and - are for updates`);
-    }
+  let owner = BigInt(home);
+  if (ecosystemColumn !== undefined) {
+    owner = namedEcosystem(entries, ecosystemColumn) ?? sharedEcosystem(session, opened);
   }
-  if (ecosystemColumn !== undefined && !isPositive(row[ecosystemColumn.at] ?? null)) {
-    row[ecosystemColumn.at] = sharedEcosystem(session, opened);
-  }
-  const rowEcosystem = ecosystemColumn === undefined ? home : Number(row[ecosystemColumn.at]);
-  requireInsert(table, rowEcosystem, session.rights);
+  requireInsert(table, Number(owner), session.rights);
+  const row = rowOf(table, entries);
+  if (ecosystemColumn !== undefined) row[ecosystemColumn.at] = owner;
   chargeValues(session, row);
-  const id = isPositive(row[0]) ? row[0] : session.state.nextId(table.full);
+  const id = isPositive(row[0]!) ? row[0] : session.state.nextId(table.full);
   row[0] = id;
   session.state.insert(table.full, row);
   noteWrite(session, table, id);

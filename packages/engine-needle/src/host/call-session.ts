@@ -91,6 +91,12 @@ export class CallSession implements DatabaseSession, RunRights {
         return this.#run.sender !== undefined && right.names.includes(this.#run.sender.org);
       case "orgInParam":
         return this.#isOrgListed(right.names, ecosystem, appId);
+      case "all":
+        return right.of.every((part) => this.holds(part, ecosystem, appId));
+      case "any":
+        return right.of.some((part) => this.holds(part, ecosystem, appId));
+      case "not":
+        return !this.holds(right.of, ecosystem, appId);
       case "roleAccess":
         return this.hasRoleNumber(right.ids, ecosystem);
       default:
