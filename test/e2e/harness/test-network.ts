@@ -81,7 +81,8 @@ export async function createTestNetwork(
 
 function driveNetwork(folder: NetworkFolder): TestNetwork {
   const account = (name: string) => loadNamedAccount(folder.accountsFolder, name);
-  const client = (node = 0) => openLedger(folder.nodes[node]!.apiUrl, REQUEST_TIMEOUT_MS);
+  const client = (node = 0) =>
+    openLedger(folder.nodes[node]!.apiUrl, { timeoutMs: REQUEST_TIMEOUT_MS, retries: 0 });
   return {
     folder,
     nodes: folder.nodes,

@@ -1,21 +1,17 @@
-/** What the commands ask of a ledger through one of its nodes. */
-import { type AnswerOf, ROUTES } from "@hanse/api";
+/** What the commands ask of a ledger through one of its nodes, over the product's own client. */
+import type { AnswerOf, ROUTES } from "@hanse/api";
 import { encodeCall } from "@hanse/engine-needle";
 import { encodeNativeCall, NATIVE_ENGINE } from "@hanse/modules";
 import {
   type Bytes,
   type CborValue,
-  encodeNativeBody,
-  encodeNativeTransaction,
-  fromHex,
   HanseError,
   type KeyPair,
-  nativeSignedMessage,
   publicKeyToText,
-  signMessage,
+  toHex,
 } from "@hanse/protocol";
+import { type Client, createClient, type FinalTransaction } from "@hanse/sdk";
 import type { ContractField } from "./call-parameters.ts";
-import { type RequestOptions, requestJson, requestRaw } from "./http-ledger.ts";
 
 export interface TransactionView {
   /** Hex. */
@@ -23,13 +19,7 @@ export interface TransactionView {
   readonly state: "waiting" | "final";
   readonly height?: number;
   readonly index?: number;
-  readonly outcome?: {
-    readonly code: string;
-    readonly result: string;
-    readonly error: string;
-    readonly fuelUsed: string;
-    readonly events: readonly { readonly name: string; readonly data: unknown }[];
-  };
+  readonly outcome?: FinalTransaction["outcome"];
 }
 
 export interface BlockView {
@@ -73,70 +63,54 @@ export interface NativeCall {
 
 export type LedgerCall = ContractCall | NativeCall;
 
-export interface LedgerClient {
+export interface LedgerClientOptions {
+  /** Patience with an answer and with finality, milliseconds. */
+  readonly timeoutMs: number;
+  /** Repetitions after "too busy" and "not now", each after the time that the node names. */
+  readonly retries?: number;
+}
+
+const UNKNOWN_ACCOUNT = ["IDENTITY_UNKNOWN_SIGNER", "API_NO_ACCOUNT"];
+const POLL_MS = 50;
+
+/** @throws HanseError `SDK_UNREACHABLE`, `SDK_TIMEOUT` */
+export async function openLedger(
+  url: string,
+  options: number | LedgerClientOptions,
+): Promise<LedgerClient> {
+  const settings = typeof options === "number" ? { timeoutMs: options } : options;
+  const reader = createClient({ url, ...settings });
+  return new LedgerClient(reader, toHex(await reader.ledgerId()), settings);
+}
+
+export class LedgerClient {
   readonly url: string;
   /** Hex. */
   readonly ledgerId: string;
-  /** Data fields of a contract. @throws HanseError when there is no such contract. */
-  contractFields(
-    contract: string,
-    ecosystem: number,
-    caller: KeyPair | undefined,
-  ): Promise<readonly ContractField[]>;
-  /** Signs and submits; resolves with the transaction's id once the node has journaled it. */
-  submitCall(signer: KeyPair, call: LedgerCall): Promise<string>;
-  /** @throws HanseError `CLI_FINAL_TIMEOUT` */
-  waitFinal(id: string): Promise<TransactionView>;
-  /** Submits and waits. @throws HanseError with the outcome's code when the contract failed. */
-  execute(signer: KeyPair, call: LedgerCall): Promise<TransactionView>;
-  transaction(id: string): Promise<TransactionView>;
-  /** The newest without a height. */
-  block(height?: number): Promise<BlockView>;
-  query(
-    name: string,
-    params: ReadonlyMap<string, CborValue>,
-    options?: { readonly caller?: KeyPair | undefined; readonly ecosystem?: number },
-  ): Promise<unknown>;
-  /** Rows that the caller may read, by primary key unless ordered otherwise. */
-  rows(table: string, page: RowPage): Promise<readonly Readonly<Record<string, unknown>>[]>;
-  /** Installed applications. */
-  applications(caller: KeyPair): Promise<readonly ApplicationView[]>;
-  /** The account of a key, which signs the question; undefined when the ledger does not know it. */
-  account(key: KeyPair): Promise<AccountView | undefined>;
-  /** Waits for the block that certifies the transaction's outcome. */
-  receipt(id: string, state?: readonly string[], caller?: KeyPair): Promise<Uint8Array>;
-}
+  readonly #reader: Client;
+  readonly #settings: LedgerClientOptions;
+  /** One per key: each holds the session of its account. */
+  readonly #clients = new Map<string, Client>();
 
-/** How long a transaction signed here may wait to enter a block. */
-const VALID_MS = 3_600_000;
-const POLL_MS = 50;
-const UNKNOWN_ACCOUNT = ["IDENTITY_UNKNOWN_SIGNER", "IDENTITY_NO_ACCOUNT"];
-
-/** @throws HanseError `CLI_NODE_UNREACHABLE`, `CLI_NODE_TIMEOUT` */
-export async function openLedger(url: string, timeoutMs: number): Promise<LedgerClient> {
-  const { ledgerId } = await requestJson(url, ROUTES.getNode, { timeoutMs });
-  return new HttpLedgerClient(url, ledgerId, timeoutMs);
-}
-
-class HttpLedgerClient implements LedgerClient {
-  readonly url: string;
-  readonly ledgerId: string;
-  readonly #timeoutMs: number;
-
-  constructor(url: string, ledgerId: string, timeoutMs: number) {
-    this.url = url;
+  constructor(reader: Client, ledgerId: string, settings: LedgerClientOptions) {
+    this.url = reader.url;
     this.ledgerId = ledgerId;
-    this.#timeoutMs = timeoutMs;
+    this.#reader = reader;
+    this.#settings = settings;
   }
 
-  #options(caller?: KeyPair): RequestOptions {
-    return {
-      timeoutMs: this.#timeoutMs,
-      caller:
-        caller === undefined ? undefined : { keyPair: caller, ledgerId: fromHex(this.ledgerId) },
-    };
+  #as(caller: KeyPair | undefined): Client {
+    if (caller === undefined) return this.#reader;
+    const name = publicKeyToText(caller.publicKey);
+    let client = this.#clients.get(name);
+    if (client === undefined) {
+      client = createClient({ url: this.url, key: caller, ...this.#settings });
+      this.#clients.set(name, client);
+    }
+    return client;
   }
 
+  /** Data fields of a contract. @throws HanseError when there is no such contract. */
   async contractFields(
     contract: string,
     ecosystem: number,
@@ -149,50 +123,23 @@ class HttpLedgerClient implements LedgerClient {
     return shown.fields;
   }
 
-  #sign(signer: KeyPair, call: LedgerCall): Bytes {
-    const body = encodeNativeBody({
-      ledgerId: fromHex(this.ledgerId),
-      sender: signer.publicKey,
-      nonce: crypto.getRandomValues(new BigUint64Array(1))[0]!,
-      validUntil: Date.now() + VALID_MS,
-      ...encodePayload(call),
-    });
-    return encodeNativeTransaction(body, signMessage(signer, nativeSignedMessage(body)));
-  }
-
+  /** Signs and submits; resolves with the transaction's id once the node has journaled it. */
   async submitCall(signer: KeyPair, call: LedgerCall): Promise<string> {
-    const accepted = await requestJson(this.url, ROUTES.submitTransaction, {
-      ...this.#options(),
-      bytes: this.#sign(signer, call),
-    });
-    return accepted.id;
+    const client = this.#as(signer);
+    const { bytes } = await client.sign(encodePayload(call));
+    return (await client.submit(bytes)).id;
   }
 
-  async waitFinal(id: string): Promise<TransactionView> {
-    const until = performance.now() + this.#timeoutMs;
-    for (;;) {
-      const view = await this.transaction(id);
-      if (view.state === "final") return view;
-      if (performance.now() > until) {
-        throw new HanseError(
-          "CLI_FINAL_TIMEOUT",
-          "unavailable",
-          `transaction ${id} is accepted but not final within ${this.#timeoutMs / 1000} s; it is not lost: ask again with \`hanse tx status ${id} --wait\``,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+  /** Signs, submits and waits; a contract that failed is a final outcome, not an exception. */
+  async run(signer: KeyPair, call: LedgerCall): Promise<TransactionView> {
+    const client = this.#as(signer);
+    const { bytes } = await client.sign(encodePayload(call));
+    return viewOf(await client.submitAndWait(bytes, { timeoutMs: this.#settings.timeoutMs }));
   }
 
+  /** As `run`. @throws HanseError with the outcome's code when the contract failed. */
   async execute(signer: KeyPair, call: LedgerCall): Promise<TransactionView> {
-    const answer = await requestJson(this.url, ROUTES.submitTransaction, {
-      ...this.#options(),
-      bytes: this.#sign(signer, call),
-      // The node answers as soon as it is final; a little less patience than ours, so that its
-      // answer "accepted, not final yet" still reaches us.
-      query: { wait: "final", timeoutMs: Math.max(1, this.#timeoutMs - 1_000) },
-    });
-    const view = answer.status === "final" ? viewOf(answer) : await this.waitFinal(answer.id);
+    const view = await this.run(signer, call);
     const { code, error } = view.outcome!;
     if (code === "ok") return view;
     const name = "module" in call ? `${call.module}.${call.action}` : call.contract;
@@ -201,22 +148,19 @@ class HttpLedgerClient implements LedgerClient {
     });
   }
 
-  async transaction(id: string): Promise<TransactionView> {
-    const answer = await requestJson(this.url, ROUTES.getTransaction, {
-      ...this.#options(),
-      params: { id },
-    });
-    if (answer.status === "pending") return { id, state: "waiting" };
-    return viewOf(answer);
+  /** @throws HanseError `SDK_NOT_FINAL` */
+  async waitFinal(id: string): Promise<TransactionView> {
+    return viewOf(await this.#reader.waitFinal(id, { timeoutMs: this.#settings.timeoutMs }));
   }
 
+  async transaction(id: string): Promise<TransactionView> {
+    const state = await this.#reader.transaction(id);
+    return state.status === "final" ? viewOf(state) : { id, state: "waiting" };
+  }
+
+  /** The newest without a height. */
   async block(height?: number): Promise<BlockView> {
-    const wanted =
-      height ?? (await requestJson(this.url, ROUTES.getLedger, this.#options())).height;
-    const block = await requestJson(this.url, ROUTES.getBlock, {
-      ...this.#options(),
-      params: { height: wanted },
-    });
+    const block = await this.#reader.block(height ?? (await this.#reader.ledger()).height);
     return {
       height: block.height,
       hash: block.hash,
@@ -229,61 +173,48 @@ class HttpLedgerClient implements LedgerClient {
     };
   }
 
-  async query(
+  /** A read-only call of the engine needle. */
+  query(
     name: string,
     params: ReadonlyMap<string, CborValue>,
     options: { readonly caller?: KeyPair | undefined; readonly ecosystem?: number } = {},
   ): Promise<unknown> {
+    const { caller, ecosystem = 1 } = options;
     const input = {
-      ...(toPlain(params) as object),
-      ...(options.ecosystem === undefined || options.ecosystem === 1
-        ? {}
-        : { ecosystem: options.ecosystem }),
+      ...(toPlain(params as CborValue) as object),
+      ...(ecosystem === 1 ? {} : { ecosystem }),
     };
-    const answer = await requestJson(this.url, ROUTES.runQuery, {
-      ...this.#options(options.caller),
-      json: { engine: "needle", name, input },
-    });
-    return answer.result;
+    return this.#as(caller).query("needle", name, input);
   }
 
+  /** Rows that the caller may read, by primary key unless ordered otherwise. */
   async rows(table: string, page: RowPage): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const { caller, ...query } = page;
-    const answer = await requestJson(this.url, ROUTES.listRows, {
-      ...this.#options(caller),
-      params: { name: table },
-      query,
-    });
+    const answer = await this.#as(caller).rows(table, query);
     return answer.rows.map((row) => row.values);
   }
 
+  /** Installed applications. */
   async applications(caller: KeyPair): Promise<readonly ApplicationView[]> {
-    const answer = await requestJson(this.url, ROUTES.listApplications, this.#options(caller));
-    return answer.applications as ApplicationView[];
+    return (await this.#as(caller).applications()) as ApplicationView[];
   }
 
+  /** The account of a key, which signs the question; undefined when the ledger does not know it. */
   async account(key: KeyPair): Promise<AccountView | undefined> {
     try {
-      return await requestJson(this.url, ROUTES.getAccount, {
-        ...this.#options(key),
-        params: { id: publicKeyToText(key.publicKey) },
-      });
+      return await this.#as(key).account(publicKeyToText(key.publicKey));
     } catch (error) {
       if (error instanceof HanseError && UNKNOWN_ACCOUNT.includes(error.code)) return undefined;
       throw error;
     }
   }
 
-  async receipt(id: string, state: readonly string[] = [], caller?: KeyPair): Promise<Uint8Array> {
-    const until = performance.now() + this.#timeoutMs;
+  /** Waits for the block that certifies the transaction's outcome; `state` = rows as `table:key`. */
+  async receipt(id: string, state: readonly string[] = [], caller?: KeyPair): Promise<Bytes> {
+    const until = performance.now() + this.#settings.timeoutMs;
     for (;;) {
       try {
-        const response = await requestRaw(this.url, ROUTES.getReceipt, {
-          ...this.#options(caller),
-          params: { id },
-          query: { state },
-        });
-        return new Uint8Array(await response.arrayBuffer());
+        return await this.#as(caller).receipt(id, { state });
       } catch (error) {
         const pending = error instanceof HanseError && error.code === "LEDGER_RECEIPT_PENDING";
         if (!pending || performance.now() > until) throw error;
@@ -293,9 +224,7 @@ class HttpLedgerClient implements LedgerClient {
   }
 }
 
-type FinalAnswer = Extract<AnswerOf<typeof ROUTES.getTransaction>, { status: "final" }>;
-
-function viewOf({ id, height, index, outcome }: FinalAnswer): TransactionView {
+function viewOf({ id, height, index, outcome }: FinalTransaction): TransactionView {
   return { id, state: "final", height, index, outcome };
 }
 

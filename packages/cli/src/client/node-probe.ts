@@ -1,8 +1,8 @@
 /** Asking a node how it is, without failing when it is not there. */
 import { ROUTES } from "@hanse/api";
 import { HanseError } from "@hanse/protocol";
+import { createClient } from "@hanse/sdk";
 import type { NodeSnapshot } from "../status/node-snapshot.ts";
-import { requestJson } from "./http-ledger.ts";
 
 export interface NodeProbe extends Omit<NodeSnapshot, "id" | "apiUrl" | "pid"> {
   /** Whether its door answered at all. */
@@ -23,16 +23,6 @@ const SILENT: NodeProbe = {
   reason: undefined,
 };
 
-async function readReadiness(url: string, timeoutMs: number): Promise<HanseError | undefined> {
-  try {
-    await requestJson(url, ROUTES.getReady, { timeoutMs });
-    return undefined;
-  } catch (error) {
-    if (error instanceof HanseError) return error;
-    throw error;
-  }
-}
-
 function healthOf(refusal: HanseError | undefined): NodeSnapshot["health"] {
   switch (refusal?.code) {
     case undefined:
@@ -48,16 +38,26 @@ function healthOf(refusal: HanseError | undefined): NodeSnapshot["health"] {
   }
 }
 
+async function refusalOf(work: Promise<unknown>): Promise<HanseError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof HanseError) return error;
+    throw error;
+  }
+}
+
 export async function probeNode(url: string, timeoutMs: number): Promise<NodeProbe> {
-  const refusal = await readReadiness(url, timeoutMs);
-  if (refusal?.code === "CLI_NODE_UNREACHABLE" || refusal?.code === "CLI_NODE_TIMEOUT") {
-    return refusal.code === "CLI_NODE_TIMEOUT"
-      ? { ...SILENT, reason: `its door does not answer within ${timeoutMs / 1000} s` }
-      : SILENT;
+  const client = createClient({ url, timeoutMs, retries: 0 });
+  const refusal = await refusalOf(client.request(ROUTES.getReady));
+  if (refusal?.code === "SDK_UNREACHABLE") return SILENT;
+  if (refusal?.code === "SDK_TIMEOUT") {
+    return { ...SILENT, reason: `its door does not answer within ${timeoutMs / 1000} s` };
   }
   const reason = refusal?.message;
   try {
-    const status = await requestJson(url, ROUTES.getStatus, { timeoutMs });
+    const status = await client.status();
     return {
       answered: true,
       ready: refusal === undefined,

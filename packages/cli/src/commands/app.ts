@@ -48,12 +48,11 @@ export function addAppCommands(program: Command, run: Runner): void {
           const packed = loadPackage(source);
           const account = await signingAccount(context);
           const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
-          const id = await ledger.submitCall(account.keyPair, {
+          const view = await ledger.run(account.keyPair, {
             contract: `app.${verb}`,
             params: new Map([["package", packed.bytes]]),
-            ecosystem: 1,
           });
-          return showTransaction(context.console, await ledger.waitFinal(id));
+          return showTransaction(context.console, view);
         }),
       );
   }

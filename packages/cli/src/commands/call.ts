@@ -81,15 +81,14 @@ async function runCall(
     contract,
     fields,
   );
-  const submitted = await ledger.submitCall(account.keyPair, { contract, params, ecosystem });
-  const transaction = options.wait ? await ledger.waitFinal(submitted) : undefined;
-  if (transaction === undefined) {
-    context.console.result({ id: submitted, state: "accepted" }, () =>
-      context.console.line(`accepted  ${submitted}\nfollow it: hanse tx status ${submitted}`),
-    );
-    return EXIT_CODES.ok;
-  }
-  return showTransaction(context.console, transaction);
+  const call = { contract, params, ecosystem };
+  if (options.wait)
+    return showTransaction(context.console, await ledger.run(account.keyPair, call));
+  const id = await ledger.submitCall(account.keyPair, call);
+  context.console.result({ id, state: "accepted" }, () =>
+    context.console.line(`accepted  ${id}\nfollow it: hanse tx status ${id}`),
+  );
+  return EXIT_CODES.ok;
 }
 
 /** Prints a transaction; a failed one is exit code 1. */

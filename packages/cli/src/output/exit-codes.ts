@@ -18,6 +18,6 @@ export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 export function exitCodeOf(error: Pick<HanseError, "code">): ExitCode {
   if (error.code.startsWith("CLI_USAGE")) return EXIT_CODES.usage;
   if (error.code.endsWith("_UNREACHABLE")) return EXIT_CODES.unreachable;
-  if (error.code.endsWith("_TIMEOUT")) return EXIT_CODES.timeout;
+  if (error.code.endsWith("_TIMEOUT") || error.code === "SDK_NOT_FINAL") return EXIT_CODES.timeout;
   return EXIT_CODES.failed;
 }

@@ -29,7 +29,10 @@ test("errors keep their code and get an exit code", () => {
   const unreachable = new HanseError("SDK_UNREACHABLE", "unavailable", "no node answers at X");
   const text = capture(false);
   assert.equal(reportError(unreachable, text.console), 3);
-  assert.equal(text.out.stderr, "error no node answers at X (SDK_UNREACHABLE)\n");
+  assert.match(
+    text.out.stderr,
+    /^error no node answers at X; start it with `hanse network up`.* \(SDK_UNREACHABLE\)\n$/,
+  );
   const json = capture(true);
   assert.equal(reportError(unreachable, json.console), 3);
   assert.equal(JSON.parse(json.out.stderr).error.code, "SDK_UNREACHABLE");

@@ -21,8 +21,20 @@ const SYSTEM_FAULTS: Readonly<Record<string, (error: NodeJS.ErrnoException) => H
     new HanseError("CLI_DISK_FULL", "limit", `${e.path ?? "disk"}: no space left; free some`),
 };
 
+/** What a person at this command can do about errors that come from rooms below. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  SDK_UNREACHABLE: "start it with `hanse network up`, or name another with --node",
+  SDK_TIMEOUT: "allow more time with --timeout",
+  SDK_NOT_FINAL: "ask with `hanse tx status ID --wait`",
+};
+
 export function describeError(thrown: unknown): HanseError {
-  if (thrown instanceof HanseError) return thrown;
+  if (thrown instanceof HanseError) {
+    const { code, kind, message, details } = thrown;
+    const remedy = REMEDIES[code];
+    if (remedy === undefined) return thrown;
+    return new HanseError(code, kind, `${message}; ${remedy}`, { details, cause: thrown });
+  }
   const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
   const fault = typeof code === "string" ? SYSTEM_FAULTS[code] : undefined;
   return fault === undefined ? toHanseError(thrown) : fault(thrown as NodeJS.ErrnoException);

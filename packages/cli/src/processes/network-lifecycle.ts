@@ -16,7 +16,7 @@ import {
 } from "./node-process.ts";
 
 export const READY_TIMEOUT_MS = 60_000;
-const POLL_MS = 40;
+const POLL_MS = 100;
 
 export interface UpOptions {
   readonly attached: boolean;
