@@ -11,6 +11,10 @@ const EXACT_BLOCKS = 16;
 /** Buckets over the validity window, at most; none narrower than a second. */
 const BUCKETS = 1_440;
 const BUCKET_MS_MIN = 1_000;
+/** Ids read at once at a start. */
+const LOAD_PAGE = 20_000;
+/** Ids asked of the store at once. */
+const LOOKUP_PAGE = 5_000;
 /** Repeats of a look-up that blocks have overtaken. */
 const LOOKUPS_MAX = 8;
 
@@ -64,7 +68,13 @@ export function createCommittedIndex(options: CommittedIndexOptions): CommittedI
   let durable = 0;
 
   async function askStore(list: readonly Hash[]): Promise<readonly boolean[]> {
-    if (store.committedOf !== undefined) return store.committedOf(list);
+    if (store.committedOf !== undefined) {
+      const found: boolean[] = [];
+      for (let i = 0; i < list.length; i += LOOKUP_PAGE) {
+        found.push(...(await store.committedOf(list.slice(i, i + LOOKUP_PAGE))));
+      }
+      return found;
+    }
     const found = await Promise.all(list.map((id) => store.transaction(id)));
     return found.map((transaction) => transaction !== undefined);
   }
@@ -73,11 +83,19 @@ export function createCommittedIndex(options: CommittedIndexOptions): CommittedI
     async load({ height, time }) {
       newest = height;
       durable = height;
-      const recent = await store.recentTransactionIds(time, capacity);
-      for (const { id, validUntil } of recent) ids.add(id, validUntil);
-      const last = recent.at(-1);
-      if (last === undefined || recent.length < capacity) return;
-      ids.spill(last.validUntil, time + options.validityWindowMs);
+      const latest = time + options.validityWindowMs;
+      for (let since = time; ; ) {
+        const page = await store.recentTransactionIds(since, LOAD_PAGE);
+        for (const { id, validUntil } of page) ids.add(id, validUntil);
+        const last = page.at(-1);
+        if (last === undefined || page.length < LOAD_PAGE) return;
+        // Full, or one moment has more than a page: the rest is asked of the store.
+        if (ids.count + LOAD_PAGE > capacity || last.validUntil === since) {
+          ids.spill(last.validUntil, latest);
+          return;
+        }
+        since = last.validUntil;
+      }
     },
     add(height, transactions) {
       newest = height;
