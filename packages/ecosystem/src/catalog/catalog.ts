@@ -133,6 +133,14 @@ export class Catalog {
     });
   }
 
+  /** Whether an ecosystem exists. */
+  hasEcosystem(view: StateView, ecosystem: number): boolean {
+    return this.#keep(
+      `e${ecosystem}`,
+      () => view.getRow("1_ecosystems", BigInt(ecosystem)) !== undefined,
+    );
+  }
+
   contractById(view: StateView, id: bigint): CatalogContract | undefined {
     return this.#keep(`i${id}`, () => {
       const row = view.getRow("1_contracts", id);

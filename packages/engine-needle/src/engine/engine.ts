@@ -1,5 +1,6 @@
 /** The contract engine `needle`: calls of contracts, applications, reads. */
 import {
+  type Catalog,
   CatalogCache,
   type CatalogContract,
   type CatalogTable,
@@ -135,11 +136,23 @@ class Engine implements NeedleEngine {
     return call;
   }
 
+  /** @throws HanseError `NEEDLE_NO_ECOSYSTEM` */
+  #requireEcosystem(ecosystem: number, state: StateView, catalog: Catalog): void {
+    if (ecosystem === 1 || catalog.hasEcosystem(state, ecosystem)) return;
+    throw new HanseError(
+      "NEEDLE_NO_ECOSYSTEM",
+      "notFound",
+      `there is no ecosystem ${ecosystem} on this ledger`,
+      { details: { ecosystem } },
+    );
+  }
+
   #entry(
     call: NeedleCall,
     state: StateView,
     catalog = this.#catalogs.open(state),
   ): CatalogContract {
+    this.#requireEcosystem(call.ecosystem, state, catalog);
     const { ecosystem, name, full } = resolveContractName(call.name, call.ecosystem);
     const entry = catalog.contract(state, ecosystem, name);
     if (entry === undefined) throw noContract(full);
@@ -213,6 +226,7 @@ class Engine implements NeedleEngine {
   #applyApp(call: NeedleCall, context: TransactionContext): Outcome {
     const { block, sender, state, transaction } = context;
     const app = parseAppCall(call);
+    this.#requireEcosystem(app.ecosystem, state, this.#catalogs.open(state));
     const fuelUsed = BigInt(app.packageBytes.length * FUEL_PACKAGE_BYTE);
     const run = new RunContext(this.#catalogs, state, block, sender, app.ecosystem);
     const system = systemValues(block, sender, app.ecosystem, 0n, transaction.id);
@@ -282,6 +296,7 @@ class Engine implements NeedleEngine {
     const given = inputOf(input);
     const ecosystem = ecosystemOf(given);
     const overlay = createOverlay(state, block.height);
+    this.#requireEcosystem(ecosystem, overlay, this.#catalogs.open(overlay));
     const read = ENGINE_READS.get(name);
     if (read !== undefined) {
       const { run, session } = this.#reader(caller, overlay, block, ecosystem);
