@@ -74,6 +74,7 @@ export function humanizeLogLine(line: string): string {
     hostname: _hostname,
     name: _name,
     node: _node,
+    severity: _severity,
     ...rest
   } = entry;
   const clock =
