@@ -19,7 +19,7 @@ import { type Builtin, builtin, parameter as p, variadicBuiltin } from "./builti
 import { chargeWork } from "./values.ts";
 
 /** Conditions may be entered by conditions; each takes this much of the host's stack. */
-const CONDITION_LEVELS = 12;
+const CONDITION_LEVELS = 20;
 
 /** Whether the contract that does this very operation is one of those named. */
 function contractAccess(run: NeedleRun, names: readonly NeedleValue[]): boolean {

@@ -71,43 +71,57 @@ const ROW_TAILS = TAILS.filter(({ name }) =>
   ["Columns", "Where", "WhereId", "Order", "Ecosystem"].includes(name),
 );
 
-function tailOf<T extends NeedleValue>(
-  tails: TailValues,
-  name: string,
+type Writable<T> = { -readonly [key in keyof T]: T[key] };
+
+function typed<T extends NeedleValue>(
+  value: NeedleValue,
   type: "int" | "string" | "bool" | "map",
-): T | undefined {
-  const value = tails.get(name);
-  if (value === undefined || value === null) return undefined;
+  name: string,
+): T {
   if (!hasType(value, type)) {
     throw panic("NEEDLE_PARAMETER_TYPE", `${name} of a search must be of type ${type}`);
   }
   return value as T;
 }
 
-function findRequest(tails: TailValues, firstOnly: boolean): FindRequest {
-  const columns = tails.get("Columns");
-  const order = tails.get("Order");
-  const select = tails.get("Select");
-  const where = tails.get("Where") === "" ? undefined : tailOf<NeedleMap>(tails, "Where", "map");
-  const whereId = tailOf<bigint>(tails, "WhereId", "int");
-  const limit = tailOf<bigint>(tails, "Limit", "int");
-  const offset = tailOf<bigint>(tails, "Offset", "int");
-  const group = tailOf<string>(tails, "Group", "string");
-  const all = tailOf<boolean>(tails, "All", "bool");
-  const ecosystem = tailOf<bigint>(tails, "Ecosystem", "int");
-  return {
-    firstOnly,
-    ...(columns === undefined || columns === null ? {} : { columns }),
-    ...(where === undefined ? {} : { where }),
-    ...(whereId === undefined ? {} : { whereId }),
-    ...(order === undefined || order === null ? {} : { order }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(offset === undefined ? {} : { offset }),
-    ...(group === undefined ? {} : { group }),
-    ...(select === undefined || select === null ? {} : { select }),
-    ...(all === undefined ? {} : { all }),
-    ...(ecosystem === undefined ? {} : { ecosystem }),
-  };
+function findRequest(tails: TailValues, firstOnly: boolean): Writable<FindRequest> {
+  const request: Writable<FindRequest> = { firstOnly };
+  for (const [name, value] of tails) {
+    if (value === null) continue;
+    switch (name) {
+      case "Columns":
+        request.columns = value;
+        break;
+      case "Where":
+        // A variable that holds no map yet means no condition.
+        if (value !== "") request.where = typed<NeedleMap>(value, "map", name);
+        break;
+      case "WhereId":
+        request.whereId = typed<bigint>(value, "int", name);
+        break;
+      case "Order":
+        request.order = value;
+        break;
+      case "Limit":
+        request.limit = typed<bigint>(value, "int", name);
+        break;
+      case "Offset":
+        request.offset = typed<bigint>(value, "int", name);
+        break;
+      case "Group":
+        request.group = typed<string>(value, "string", name);
+        break;
+      case "Select":
+        request.select = value;
+        break;
+      case "All":
+        request.all = typed<boolean>(value, "bool", name);
+        break;
+      case "Ecosystem":
+        request.ecosystem = typed<bigint>(value, "int", name);
+    }
+  }
+  return request;
 }
 
 function find(run: NeedleRun, table: string, request: FindRequest): NeedleArray {
@@ -172,8 +186,11 @@ export const LEDGER_BUILTINS: readonly Builtin[] = [
     "map",
     "First row of a search, an empty map when there is none.",
     { host: true },
-    (run, args, tails) =>
-      firstRow(run, find(run, args[0] as string, { ...findRequest(tails, true), limit: 1n })),
+    (run, args, tails) => {
+      const request = findRequest(tails, true);
+      request.limit = 1n;
+      return firstRow(run, find(run, args[0] as string, request));
+    },
   ),
   builtin(
     "Row",

@@ -51,6 +51,8 @@ export function compileCallResults(
   node: CallExpression,
 ): (frame: Frame) => readonly NeedleValue[] {
   const steps = compiler.resolution.calls.get(node)!;
+  // Two closures more than a plain expression has.
+  compiler.level += 3;
   let results: readonly NeedleValue[] = [];
   let piped: Evaluate | undefined;
   steps.forEach((step, index) => {
@@ -73,6 +75,7 @@ export function compileCallResults(
         : undefined,
     );
   });
+  compiler.level -= 3;
   return (f) => {
     piped!(f);
     const given = results;
@@ -197,11 +200,13 @@ function compileLocal(
     args.single.length === parameters.length;
   if (!plain) {
     const tails = compileTails(compiler, step);
+    // The list of arguments and the general way of calling lie between.
+    const far = level + 2;
     return (f) => {
       try {
         const values = args.list(f);
         const outer = nested ? outerFrame(f, hops) : undefined;
-        const done = invoke(f.run, code, values, givenTails(tails, f), outer, level);
+        const done = invoke(f.run, code, values, givenTails(tails, f), outer, far);
         return finish(done, name);
       } catch (thrown) {
         throw atSite(thrown, site);

@@ -177,9 +177,10 @@ export function callBuiltin(
       throw panic("NEEDLE_ARGUMENT_COUNT", "wrong count of parameters");
     }
     for (let i = 0; i < args.length; i++) {
-      // Built-ins never see nil: it reaches them as an empty text.
-      if (args[i] === null) args[i] = "";
-      const { type } = parameters[i < parameters.length ? i : parameters.length - 1]!;
+      const last = parameters.length - 1;
+      // Nil reaches a built-in as an empty text, except in a list of any length.
+      if (args[i] === null && !(builtin.variadic && i >= last)) args[i] = "";
+      const { type } = parameters[Math.min(i, last)]!;
       checkBuiltinArgument(builtin, args[i]!, type, i + 1);
     }
     while (args.length < parameters.length) args.push(null);
@@ -264,7 +265,7 @@ export function callContract(
 }
 
 /** Closures that stand between a call of a contract and the body of its functions. */
-export const CONTRACT_LEVELS = 6;
+export const CONTRACT_LEVELS = 12;
 
 /** `conditions`, in which nothing may be written, then `action`. */
 export function runParts(run: NeedleRun, contract: NeedleContract): void {

@@ -11,7 +11,7 @@ import type { NeedleRun } from "./run.ts";
 /** Longest text of a condition, in UTF-16 units. */
 export const CONDITION_CHARS_MAX = 10_000;
 
-const CONDITION_LEVELS = 8;
+const CONDITION_LEVELS = 20;
 
 /**
  * Evaluates a condition in a run: it sees the system variables, the data fields of the transaction

@@ -7,7 +7,7 @@ export const CALL_DEPTH_MAX = 1_000;
  * many as it lies deep in its function (statements and operators around it). Keeps every machine's
  * stack far from its end, so that all nodes agree on where a recursion stops.
  */
-export const CALL_LEVELS_MAX = 3_600;
+export const CALL_LEVELS_MAX = 6_000;
 /** Highest index that may be written. */
 export const ARRAY_INDEX_MAX = 1_000_000;
 export const MAP_ENTRIES_MAX = 100_000;
