@@ -3,8 +3,13 @@
  * memory; random actors and actions against a model that a reader can check by eye.
  */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { test } from "node:test";
-import { HanseError } from "@hanse/protocol";
+import type { LedgerStore } from "@hanse/ledger";
+import { HanseError, type Hash } from "@hanse/protocol";
+import { openLedgerStore, type PostgresLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
 import fc from "fast-check";
 import { type Driver, type Person, packFolder, startDriver } from "../testing/ledger-driver.ts";
 
@@ -18,14 +23,16 @@ const PEOPLE: readonly Person[] = [
   { name: "mallory", org: "brandt-law", roles: ["judge", "bailiff"] },
 ];
 
-async function installed(): Promise<Driver> {
-  const driver = await startDriver(PEOPLE);
+async function installed(...store: OpenStore): Promise<Driver> {
+  const driver = await startDriver(PEOPLE, ...store);
   const outcome = await driver.call("root", "app.install", {
     package: packFolder(import.meta.dirname),
   });
   assert.equal(outcome.code, "ok", outcome.error);
   return driver;
 }
+
+type OpenStore = [] | [(ledgerId: Hash) => Promise<LedgerStore>];
 
 const hash = (digit: string) => digit.repeat(64);
 
@@ -305,6 +312,50 @@ test("random people doing random things change exactly what the rules say", asyn
     }),
     { numRuns: 10 },
   );
+});
+
+test("a ledger over PostgreSQL goes the same way as one in memory, and reads the same", async () => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), "hanse-deeds-"));
+  const postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
+  try {
+    let store: PostgresLedgerStore | undefined;
+    const durable = await installed(async (ledgerId) => {
+      // A cache this small makes most reads go to the database.
+      store = await openLedgerStore({ database: postgres, ledgerId, cacheRowsMax: 16 });
+      return store;
+    });
+    const memory = await installed();
+    for (const step of fc.sample(action, { numRuns: 150, seed: 7 })) {
+      const [left, right] = [await perform(durable, step), await perform(memory, step)];
+      assert.deepEqual(left, right, `${step.verb} of ${step.deed} by ${step.person}`);
+      assert.deepEqual(durable.ledger.tip.stateRoot, memory.ledger.tip.stateRoot);
+    }
+    const reads: readonly (readonly [string, object])[] = [
+      ["ListDeeds", {}],
+      ["ListDeeds", { State: "withdrawn" }],
+      [
+        "table.rows",
+        { table: "deeds", where: { hash: { $begin: "1" } }, order: [{ state: "-1" }] },
+      ],
+      [
+        "table.rows",
+        { table: "deeds", where: { $or: [{ state: "served" }, { id: { $in: [1, 3] } }] } },
+      ],
+      ["table.rows", { table: "services", columns: "deed_id, outcome", count: true }],
+      ["app.show", { name: "deeds" }],
+    ];
+    for (const { name } of PEOPLE) {
+      for (const [read, input] of reads) {
+        assert.deepEqual(durable.query(name, read, input), memory.query(name, read, input), name);
+      }
+    }
+    await durable.stop();
+    await memory.stop();
+    await store?.close();
+  } finally {
+    await postgres.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 test("an application is installed by an administrator of the network only", async () => {

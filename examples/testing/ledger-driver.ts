@@ -1,6 +1,6 @@
 /**
- * A ledger in memory for tests of applications: real signatures, real pipeline, real engine; one
- * validator whose blocks are final at once.
+ * A ledger for tests of applications: real signatures, real pipeline, real engine, in memory unless
+ * another store is given; one validator whose blocks are final at once.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -12,9 +12,10 @@ import {
   createMemoryLedgerStore,
   createNativeCodec,
   type Ledger,
+  type LedgerStore,
   type Outcome,
 } from "@hanse/ledger";
-import type { Block, Bytes, GenesisDocument, KeyPair } from "@hanse/protocol";
+import type { Block, Bytes, GenesisDocument, Hash, KeyPair } from "@hanse/protocol";
 import {
   createKeyPair,
   DEFAULT_LEDGER_PARAMS,
@@ -77,7 +78,10 @@ function keyOf(name: string): KeyPair {
 }
 
 /** Starts a ledger with these people; `root` of organisation `root` administers the network. */
-export async function startDriver(people: readonly Person[]): Promise<Driver> {
+export async function startDriver(
+  people: readonly Person[],
+  openStore: (ledgerId: Hash) => Promise<LedgerStore> = async () => createMemoryLedgerStore(),
+): Promise<Driver> {
   await readyKeyBackends();
   const everybody = [{ name: "root", org: "root", roles: ["admin", "network-admin"] }, ...people];
   const keys = new Map(everybody.map(({ name }) => [name, keyOf(name)]));
@@ -103,7 +107,7 @@ export async function startDriver(people: readonly Person[]): Promise<Driver> {
   };
   const ledgerId = ledgerIdOf(genesis);
   const set = genesisValidatorSet(genesis);
-  const store = createMemoryLedgerStore();
+  const store = await openStore(ledgerId);
   let now = START + 1_000;
   let nonce = 0n;
   const journal = new Map<string, Uint8Array>();
