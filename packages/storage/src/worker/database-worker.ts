@@ -1,0 +1,127 @@
+/**
+ * Entry of the database worker: it owns the connections and the state tree, so that the executing
+ * thread only executes. Blocking questions have a connection and a port of their own, and never
+ * wait for anything but the database: no deadlock is possible while the asker stands still.
+ */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { HanseError, toHanseError } from "@hanse/protocol";
+import { PAIR_HASHER } from "@hanse/state";
+import type {
+  AnswerMessage,
+  Argument,
+  CallMessage,
+  CallName,
+  DatabaseCalls,
+  WorkerSetup,
+} from "./calls.ts";
+import { LedgerDatabase } from "./ledger-database.ts";
+import { LedgerReader } from "./ledger-reads.ts";
+import { SqlClient, storageError } from "./sql-client.ts";
+
+const { counter } = workerData as WorkerSetup;
+const count = new Int32Array(counter);
+const port = parentPort!;
+let blockingPort: MessagePort | undefined;
+
+let database: LedgerDatabase | undefined;
+let reader: LedgerReader | undefined;
+let blockingReader: LedgerReader | undefined;
+const clients: SqlClient[] = [];
+
+type Handlers = {
+  readonly [Name in CallName]: (
+    argument: Argument<Name>,
+    reader: LedgerReader,
+  ) => ReturnType<DatabaseCalls[Name]> | Promise<ReturnType<DatabaseCalls[Name]>>;
+};
+
+/** Searches of contracts end even if the table has no index for them. */
+const BLOCKING_STATEMENT_TIMEOUT_MS = 25_000;
+
+const handlers: Handlers = {
+  async open({ url, ledgerId }) {
+    database = new LedgerDatabase(url, ledgerId);
+    const opened = await database.open();
+    const read = await SqlClient.connect(url, ["set jit = off"]);
+    const blocking = await SqlClient.connect(url, [
+      "set jit = off",
+      `set statement_timeout = ${BLOCKING_STATEMENT_TIMEOUT_MS}`,
+    ]);
+    clients.push(read, blocking);
+    reader = new LedgerReader(read, database.schemaName);
+    blockingReader = new LedgerReader(blocking, database.schemaName);
+    return { ...opened, backends: { stateTree: PAIR_HASHER } };
+  },
+  apply: ({ height, changes }) => database!.apply(height, changes),
+  commit: (row) => database!.commit(row),
+  loadRows: (changes) => database!.loadRows(changes),
+  finishLoading: () => database!.finishLoading(),
+  prove: (keys) => database!.prove(keys),
+  treeSize: () => database!.treeSize(),
+  async close(how) {
+    await database?.close(how);
+    for (const client of clients) await client.close();
+  },
+  rows: ({ schema, keys }, from) => from.rows(schema, keys),
+  find: ({ schema, query }, from) => from.find(schema, query),
+  count: ({ schema, query }, from) => from.count(schema, query),
+  entries: (refs, from) => from.entries(refs),
+  range: ({ namespace, from: first, to, limit }, from) => from.range(namespace, first, to, limit),
+  blocks: ({ from: first, to, bytesMax }, from) => from.blocks(first, to, bytesMax),
+  outcomes: (height, from) => from.outcomes(height),
+  views: (height, from) => from.views(height),
+  places: (ids, from) => from.places(ids),
+  recentIds: ({ since, limit }, from) => from.recentIds(since, limit),
+  history: ({ table, key, schema, limit, beforeHeight }, from) =>
+    from.history(table, key, schema, {
+      limit,
+      ...(beforeHeight === undefined ? {} : { beforeHeight }),
+    }),
+  genesis: (_, from) => from.genesis(),
+  async verifyIntegrity() {
+    // A connection of its own: the scan is one long transaction.
+    const client = await SqlClient.connect(database!.url, ["set jit = off"]);
+    try {
+      return await new LedgerReader(client, database!.schemaName).verifyIntegrity();
+    } finally {
+      await client.close();
+    }
+  },
+};
+
+async function answer({ id, name, argument, blocking }: CallMessage): Promise<void> {
+  let message: AnswerMessage;
+  try {
+    if (database === undefined && name !== "open" && name !== "close") {
+      throw new HanseError("STORAGE_CLOSED", "unavailable", "the store is not open");
+    }
+    const handler = handlers[name] as (argument: unknown, reader: LedgerReader) => unknown;
+    const from = blocking ? blockingReader! : reader!;
+    message = { id, value: await handler(argument, from) };
+  } catch (thrown) {
+    const error =
+      thrown instanceof HanseError || !isDatabaseError(thrown)
+        ? toHanseError(thrown)
+        : storageError(thrown, `reading (${name})`);
+    const { code, kind, details } = error;
+    message = { id, error: { code, kind, message: error.message, details } };
+  }
+  if (!blocking) {
+    port.postMessage(message);
+    return;
+  }
+  blockingPort!.postMessage(message);
+  Atomics.add(count, 0, 1);
+  Atomics.notify(count, 0);
+}
+
+function isDatabaseError(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error && ("code" in thrown || /Connection|terminated/.test(thrown.message))
+  );
+}
+
+port.on("message", (message: CallMessage | { readonly blockingPort: MessagePort }) => {
+  if ("blockingPort" in message) blockingPort = message.blockingPort;
+  else void answer(message);
+});
