@@ -147,23 +147,29 @@ export class PostgresState implements CommittedState {
   }
 
   #rowsByKey(name: string, keys: readonly ColumnValue[]): Row[] {
-    const unique = new Map<bigint | string, RowKey>();
-    for (const key of keys) if (key !== null) unique.set(mapKey(key as RowKey), key as RowKey);
     const table = this.#table(name);
-    const missing = [...unique].filter(([id]) => !this.#rows.has(name, id)).map(([, key]) => key);
     const rows: Row[] = [];
-    const schema = table.durable;
-    const fetched = new Map<bigint | string, Row>();
-    if (missing.length > 1 && schema !== undefined) {
-      const wires = this.#ask(() => this.#link.callBlocking("rows", { schema, keys: missing }));
-      for (const wire of wires) fetched.set(mapKey(wire[0] as RowKey), toRow(wire));
-      for (const key of missing) this.#rows.fill(name, mapKey(key), fetched.get(mapKey(key)));
+    // What the cache has is taken first: filling it below may drop some of that again.
+    const missing = new Map<bigint | string, RowKey>();
+    const seen = new Set<bigint | string>();
+    for (const key of keys) {
+      if (key === null) continue;
+      const id = mapKey(key as RowKey);
+      if (seen.has(id)) continue;
+      seen.add(id);
+      const known = this.#rows.get(name, id);
+      if (known === undefined) missing.set(id, key as RowKey);
+      else if (known.value !== undefined) rows.push(this.#widen(table, known.value));
     }
-    for (const [id, key] of unique) {
-      // What was just fetched may already have been dropped again by a small cache.
-      const row = this.#rows.has(name, id)
-        ? this.getRow(name, key)
-        : (fetched.get(id) ?? (missing.length > 1 ? undefined : this.getRow(name, key)));
+    const schema = table.durable;
+    if (missing.size === 0 || schema === undefined) return rows;
+    const wires = this.#ask(() =>
+      this.#link.callBlocking("rows", { schema, keys: [...missing.values()] }),
+    );
+    const fetched = new Map(wires.map((wire) => [mapKey(wire[0] as RowKey), toRow(wire)]));
+    for (const id of missing.keys()) {
+      const row = fetched.get(id);
+      this.#rows.fill(name, id, row);
       if (row !== undefined) rows.push(this.#widen(table, row));
     }
     return rows;
