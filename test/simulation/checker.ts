@@ -5,6 +5,7 @@ import {
   decodeMessage,
   type EngineEvent,
   type ExecutionResult,
+  type SignPlace,
   type ValidatorPolicy,
   type WireMessage,
 } from "@hanse/ordering";
@@ -42,8 +43,10 @@ export class Checker {
   readonly included = new Map<string, number>();
   /** id:height:view -> what an honest validator signed there. */
   readonly #signed = new Map<string, Map<string, string>>();
-  /** height:kind:view:subject -> who was seen to sign it. */
+  /** height:kind:view:subject -> who signed it. */
   readonly #votes = new Map<string, Set<string>>();
+  /** id:height:kind:view:subject */
+  readonly #sentVotes = new Set<string>();
   readonly #proposers = new Map<string, string>();
   readonly #highestVote = new Map<string, number>();
   /** No new vote at or below this height by a validator that lost its memory. */
@@ -78,7 +81,7 @@ export class Checker {
     this.violation ??= message;
   }
 
-  /** A message on the wire. Liars' votes count as support, since they may well be in certificates. */
+  /** A message on the wire. */
   sent(id: string, bytes: Uint8Array): void {
     if (bytes === this.#lastBytes) return;
     this.#lastBytes = bytes;
@@ -103,14 +106,9 @@ export class Checker {
     const hash = m.blockHash === undefined ? "" : toHex(m.blockHash);
     const subject = m.parentView === undefined ? hash : `${hash}/${m.parentView}`;
     const key = `${m.height}:${m.kind}:${m.view}:${subject}`;
-    let voters = this.#votes.get(key);
-    if (voters === undefined) {
-      voters = new Set();
-      this.#votes.set(key, voters);
-    }
-    const isNew = !voters.has(id);
-    voters.add(id);
     if (!this.#honest(id)) return;
+    const isNew = !this.#sentVotes.has(`${id}:${key}`);
+    this.#sentVotes.add(`${id}:${key}`);
     const at = `height ${m.height}, view ${m.view}`;
     const place = `${id}:${m.height}:${m.view}`;
     let signed = this.#signed.get(place);
@@ -143,6 +141,7 @@ export class Checker {
       const voters = this.#votes.get(`${m.height}:${key}`);
       let sum = 0;
       for (const member of set.members) {
+        // A liar's vote may stand in any certificate.
         if (voters?.has(member.id) || !this.#honest(member.id)) sum += member.vote;
       }
       return sum;
@@ -175,8 +174,18 @@ export class Checker {
     this.#forgotten.set(id, this.#highestVote.get(id) ?? 0);
   }
 
-  signing(id: string, syncing: boolean, height: number): void {
-    if (syncing) this.fail(`${id} signed at height ${height} while it was behind`);
+  /** An honest signer made a signature; it may reach others in a certificate before by itself. */
+  signing(id: string, syncing: boolean, at: SignPlace): void {
+    if (syncing) this.fail(`${id} signed at height ${at.height} while it was behind`);
+    const hash = at.blockHash === undefined ? "" : toHex(at.blockHash);
+    const subject = at.parentView === undefined ? hash : `${hash}/${at.parentView}`;
+    const key = `${at.height}:${at.kind}:${at.view}:${subject}`;
+    let voters = this.#votes.get(key);
+    if (voters === undefined) {
+      voters = new Set();
+      this.#votes.set(key, voters);
+    }
+    voters.add(id);
   }
 
   reported(id: string, event: EngineEvent, damaged: boolean): void {

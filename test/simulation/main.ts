@@ -1,14 +1,15 @@
 /**
  * Deterministic simulation from the command line:
- * npm run sim -- --seeds N [--from S] [--focus NAME] [--mutation NAME] [--json FILE] [--log]
+ * npm run sim -- --seeds N [--from S] [--focus NAME] [--mutation NAME] [--twice] [--log] [--json FILE]
  */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { MUTATIONS, type Mutation } from "@hanse/ordering";
+import { MUTATIONS } from "@hanse/ordering";
+import { runSeeds, type SeedOrder } from "./pool.ts";
 import { type RunResult, runSeed } from "./run.ts";
-import { FOCUSES, type Focus } from "./scenario.ts";
+import { FOCUSES } from "./scenario.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,71 +23,75 @@ const { values } = parseArgs({
   },
 });
 
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
 const count = Number(values.seeds);
 const from = Number(values.from);
-const focus = FOCUSES.find((name) => name === values.focus);
-const mutation = MUTATIONS.find((name) => name === values.mutation);
-if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(from) || from < 0) {
-  console.error("--seeds takes a number from 1, --from a number from 0");
-  process.exit(2);
-}
-if (focus === undefined) {
-  console.error(`--focus is one of ${FOCUSES.join(", ")}`);
-  process.exit(2);
-}
-if (values.mutation !== undefined && mutation === undefined) {
-  console.error(`--mutation is one of ${MUTATIONS.join(", ")}`);
-  process.exit(2);
-}
+const focus =
+  FOCUSES.find((name) => name === values.focus) ?? refuse(`--focus: one of ${FOCUSES.join(", ")}`);
+const mutation =
+  values.mutation === undefined
+    ? undefined
+    : (MUTATIONS.find((name) => name === values.mutation) ??
+      refuse(`--mutation: one of ${MUTATIONS.join(", ")}`));
+if (!Number.isSafeInteger(count) || count < 1) refuse("--seeds: a whole number from 1");
+if (!Number.isSafeInteger(from) || from < 0) refuse("--from: a whole number from 0");
 
-function commit(): string {
-  const run = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" });
-  return run.status === 0 ? run.stdout.trim() : "unknown commit";
-}
+const git = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" });
+const commit = git.status === 0 ? git.stdout.trim() : "an unknown commit";
+const options = [
+  ...(focus === "mixed" ? [] : [`--focus ${focus}`]),
+  ...(mutation === undefined ? [] : [`--mutation ${mutation}`]),
+  ...(values.twice ? ["--twice"] : []),
+].join(" ");
 
-function replayCommand(seed: number, f: Focus, m: Mutation | undefined): string {
-  const parts = [`npm run sim -- --seeds 1 --from ${seed}`];
-  if (f !== "mixed") parts.push(`--focus ${f}`);
-  if (m !== undefined) parts.push(`--mutation ${m}`);
-  return parts.join(" ");
-}
-
-const results: RunResult[] = [];
-let passed = 0;
-let shown = Date.now();
+const failures: RunResult[] = [];
+let done = 0;
+let heights = 0;
+let virtualMs = 0;
 const begin = Date.now();
-for (let seed = from; seed < from + count; seed++) {
-  const options = { seed, focus, mutation, log: values.log ? console.log : undefined };
-  let result = await runSeed(options);
-  if (values.twice) {
-    const again = await runSeed({ ...options, log: undefined });
-    if (again.digest !== result.digest) {
-      result = { ...result, failure: "two runs of the seed differ" };
-    }
+let shown = begin;
+
+function take(result: RunResult): boolean {
+  done++;
+  heights += result.heights;
+  virtualMs += result.virtualMs;
+  if (result.failure !== undefined) {
+    failures.push(result);
+    console.log(`seed ${result.seed} failed: ${result.failure}`);
+    console.log(
+      `  replay at ${commit}: npm run sim -- --seeds 1 --from ${result.seed} ${options}`.trimEnd(),
+    );
   }
-  results.push(result);
-  if (result.failure === undefined) passed++;
-  else {
-    console.log(`seed ${seed} failed: ${result.failure}`);
-    console.log(`  replay at ${commit()}: ${replayCommand(seed, focus, mutation)}`);
-  }
-  if (Date.now() - shown > 5_000) {
+  if (Date.now() - shown > 2_000) {
     shown = Date.now();
-    console.log(`${results.length} of ${count} seeds, ${results.length - passed} failed`);
+    console.log(`${done} of ${count} seeds, ${failures.length} failed`);
   }
+  return false;
 }
-const heights = results.reduce((sum, result) => sum + result.heights, 0);
-const virtual = results.reduce((sum, result) => sum + result.virtualMs, 0);
+
+if (values.log) {
+  for (let seed = from; seed < from + count; seed++) {
+    take(await runSeed({ seed, focus, mutation, log: console.log }));
+  }
+} else {
+  const orders = Array.from(
+    { length: count },
+    (_, i): SeedOrder => ({ seed: from + i, focus, mutation, twice: values.twice }),
+  );
+  await runSeeds(orders, take);
+}
+
 const seconds = (Date.now() - begin) / 1000;
 console.log(
-  `${heights} heights in ${(virtual / 1000).toFixed(0)} simulated seconds, ${seconds.toFixed(1)} s`,
+  `${heights} heights, ${(virtualMs / 1000).toFixed(0)} simulated seconds of the network in ${seconds.toFixed(1)} s`,
 );
 if (values.json !== undefined) {
-  const failures = results.filter(({ failure }) => failure !== undefined);
-  writeFileSync(
-    values.json,
-    JSON.stringify({ passed, failed: results.length - passed, heights, seconds, failures }),
-  );
+  const summary = { passed: done - failures.length, failed: failures.length, heights, seconds };
+  writeFileSync(values.json, `${JSON.stringify({ commit, focus, ...summary, failures })}\n`);
 }
-console.log(`${passed} passed, ${results.length - passed} failed`);
-process.exitCode = passed === results.length ? 0 : 1;
+console.log(`${done - failures.length} passed, ${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;

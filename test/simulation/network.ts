@@ -6,6 +6,8 @@ import type { World } from "./world.ts";
 
 export interface LinkQuality {
   readonly loss: number;
+  /** Loss of large frames: the ledger goes through many views of one height. */
+  readonly proposalLoss: number;
   readonly duplication: number;
   readonly delayMsMin: number;
   readonly delayMsMax: number;
@@ -18,6 +20,9 @@ export interface Endpoint {
   receive(from: ValidatorId, channel: Channel, bytes: Uint8Array): void;
   peerChanged(id: ValidatorId, up: boolean): void;
 }
+
+/** Votes are shorter, frames with blocks or many certificates longer. */
+const LARGE_BYTES = 250;
 
 export class Network {
   readonly #world: World;
@@ -84,9 +89,10 @@ export class Network {
   }
 
   #deliver(from: Endpoint, to: Endpoint, channel: Channel, bytes: Uint8Array): void {
-    const { loss, duplication, delayMsMin, delayMsMax } = this.quality;
+    const { loss, proposalLoss, duplication, delayMsMin, delayMsMax } = this.quality;
     if (this.#cuts.has(`${from.address}>${to.address}`)) return;
     if (this.#random.chance(loss)) return;
+    if (bytes.length > LARGE_BYTES && this.#random.chance(proposalLoss)) return;
     const copies = this.#random.chance(duplication) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const delay = delayMsMin + this.#random.unit() * (delayMsMax - delayMsMin);

@@ -7,6 +7,7 @@ import {
   type Mutation,
   type OrderingEngine,
   openSigner,
+  type SignPlace,
   type Transport,
   type ValidatorPolicy,
 } from "@hanse/ordering";
@@ -39,7 +40,8 @@ export interface NodeSetup {
   readonly corrupt?: (node: SimulatedNode, transport: Transport) => Transport;
   readonly hooks: (node: SimulatedNode) => LedgerHooks;
   readonly report: (node: SimulatedNode, event: EngineEvent) => void;
-  readonly signing: (node: SimulatedNode, syncing: boolean, height: number) => void;
+  readonly signing: (node: SimulatedNode, syncing: boolean, at: SignPlace) => void;
+  readonly diskMsMax: number;
 }
 
 /** One life of a process: from a start to the next crash. */
@@ -128,7 +130,7 @@ export class SimulatedNode {
       },
     };
     this.#endpoint = endpoint;
-    const disk = this.disk.open(world, random, life, 3);
+    const disk = this.disk.open(world, random, life, this.setup.diskMsMax);
     const app = new SimulatedLedger({
       world,
       random,
@@ -169,7 +171,7 @@ export class SimulatedNode {
       const sign = signer.sign.bind(signer);
       signer.sign = (at, message) => {
         const signature = sign(at, message);
-        this.setup.signing(this, this.engine?.status().syncing ?? false, at.height);
+        this.setup.signing(this, this.engine?.status().syncing ?? false, at);
         return signature;
       };
       const plain = network.transport(endpoint, life);

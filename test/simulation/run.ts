@@ -72,8 +72,8 @@ class Run {
     this.#scenario = scenario;
     this.#options = options;
     const keys = new KeyRing();
-    const { loss, duplication, delayMsMax } = scenario;
-    const quality = { loss, duplication, delayMsMin: 0.5, delayMsMax };
+    const { loss, proposalLoss, duplication, delayMsMax } = scenario;
+    const quality = { loss, proposalLoss, duplication, delayMsMin: 0.5, delayMsMax };
     this.#network = new Network(world, random.fork(), quality);
     const held = Array.from({ length: scenario.nodes }, (_, i) => keys.create(idOf(i)));
     const candidates: ValidatorInfo[] = held.map((key, i) => ({
@@ -119,8 +119,9 @@ class Run {
           committed: () => {},
         }),
         report: (node, event) => this.#reported(node, event),
-        signing: (node, syncing, height) => {
-          if (!lies) this.checker.signing(node.id, syncing, height);
+        diskMsMax: scenario.diskMsMax,
+        signing: (node, syncing, at) => {
+          if (!lies) this.checker.signing(node.id, syncing, at);
         },
       };
       this.#nodes.push(new SimulatedNode(setup));
@@ -235,6 +236,7 @@ class Run {
   }
 
   #inject(fault: Fault): void {
+    if (this.#healed) return;
     this.#log(JSON.stringify(fault));
     const back = (node: SimulatedNode, ms: number) => {
       this.#world.after(ms, () => {
@@ -300,7 +302,13 @@ class Run {
     this.#healed = true;
     this.#log("healed");
     this.#network.heal();
-    this.#network.quality = { loss: 0, duplication: 0, delayMsMin: 0.5, delayMsMax: 10 };
+    this.#network.quality = {
+      loss: 0,
+      proposalLoss: 0,
+      duplication: 0,
+      delayMsMin: 0.5,
+      delayMsMax: 10,
+    };
     const { lost } = this.#scenario;
     for (const [i, node] of this.#nodes.entries()) {
       node.crashAfter(undefined);

@@ -1,7 +1,15 @@
 /** What happens in a run, drawn from its seed. */
 import type { Random } from "./random.ts";
 
-export const FOCUSES = ["mixed", "crashes", "attacker", "sets", "amnesia", "lag"] as const;
+export const FOCUSES = [
+  "mixed",
+  "crashes",
+  "attacker",
+  "sets",
+  "amnesia",
+  "lag",
+  "blackout",
+] as const;
 /** Which kind of trouble a run is full of; `mixed` draws. */
 export type Focus = (typeof FOCUSES)[number];
 
@@ -33,7 +41,9 @@ export interface Scenario {
   readonly liar: { readonly kind: "none" | "twin" | "attacker"; readonly node: number };
   readonly chaosMs: number;
   readonly loss: number;
+  readonly proposalLoss: number;
   readonly duplication: number;
+  readonly diskMsMax: number;
   readonly delayMsMax: number;
   readonly clockSkewMsMax: number;
   readonly faults: readonly { readonly at: number; readonly fault: Fault }[];
@@ -69,6 +79,8 @@ export function createScenario(random: Random, focus: Focus): Scenario {
     liar,
     chaosMs,
     loss: random.chance(0.4) ? 0 : random.unit() * 0.3,
+    proposalLoss: kind === "blackout" ? random.pick([0.3, 0.97]) : 0,
+    diskMsMax: random.pick([1, 3, 30, 120]),
     duplication: random.chance(0.5) ? 0 : random.unit() * 0.2,
     delayMsMax: random.pick([5, 20, 80, 400]),
     clockSkewMsMax: random.pick([0, 50, 3_000]),
@@ -84,11 +96,12 @@ function drawFocus(random: Random): Focus {
   if (draw < 0.7) return "attacker";
   if (draw < 0.82) return "sets";
   if (draw < 0.91) return "amnesia";
-  return "lag";
+  return draw < 0.96 ? "lag" : "blackout";
 }
 
 function drawMembers(random: Random, kind: Focus, rule: Scenario["rule"]): number {
   if (rule === "crash") return random.pick([3, 5]);
+  if (kind === "blackout") return random.pick([2, 4]);
   if (kind === "attacker" || kind === "amnesia" || kind === "sets" || kind === "lag") {
     return kind === "attacker" && random.chance(0.1) ? 7 : 4;
   }
@@ -128,6 +141,15 @@ function drawFaults(
       faults.push({ at, fault: { t: "deaf", node: node(), forMs: random.between(200, 4_000) } });
     } else {
       faults.push({ at, fault: { t: "mute", node: node(), forMs: random.between(200, 4_000) } });
+    }
+  }
+  if (s.kind === "blackout") {
+    // The power fails while one height goes through many views.
+    faults.length = 0;
+    for (const at of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.98]) {
+      const downMs = random.between(10, 400);
+      const moment = Math.floor(s.chaosMs * at) + random.between(0, 200);
+      faults.push({ at: moment, fault: { t: "crashAll", downMs } });
     }
   }
   if (s.kind === "amnesia") {
