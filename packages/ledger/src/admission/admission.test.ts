@@ -10,6 +10,7 @@ import {
   nativeSignedMessage,
   signMessage,
 } from "@hanse/protocol";
+import { encodeTransactionBatch } from "../spreading/batch.ts";
 import {
   createRigGenesis,
   createRigNode,
@@ -235,6 +236,15 @@ test("transactions reach another node in batches and are verified once there", a
   assert.deepEqual(await peer.ledger.incoming(batches[0]!, "harbour/node-1"), {
     accepted: 20,
     refused: 0,
+    invalid: 0,
+  });
+  const forged = list[0]!.slice();
+  forged[forged.length - 1]! ^= 1;
+  const fresh = await createRigNode(rig);
+  assert.deepEqual(await fresh.ledger.incoming(encodeTransactionBatch([forged]), "court/node-1"), {
+    accepted: 0,
+    refused: 1,
+    invalid: 1,
   });
   assert.equal(peer.verified(), 20);
   await runBlock(rig, [node, peer]);
@@ -247,4 +257,36 @@ test("transactions reach another node in batches and are verified once there", a
   assert.ok([...node.ledger.pendingBatches()].length === 1);
   await assert.rejects(peer.ledger.incoming(Uint8Array.of(1, 2, 3), "x"), { kind: "malformed" });
   assert.ok(equalBytes(peer.ledger.tip.stateRoot, node.ledger.tip.stateRoot));
+});
+
+test("one peer's flood is bounded, others still get in", async () => {
+  const limits = { incomingPerPeerMax: 10 };
+  const { rig, node, note } = await open({ limits });
+  const batch = (from: number, count: number) =>
+    encodeTransactionBatch(Array.from({ length: count }, (_, i) => note(`k${from + i}`)));
+  const first = node.ledger.incoming(batch(0, 8), "loud");
+  const second = node.ledger.incoming(batch(10, 8), "loud");
+  const other = node.ledger.incoming(batch(20, 8), "quiet");
+  assert.deepEqual(await second, { accepted: 0, refused: 8, invalid: 0 });
+  assert.equal((await first).accepted, 8);
+  assert.equal((await other).accepted, 8);
+  assert.equal((await node.ledger.incoming(batch(30, 8), "loud")).accepted, 8);
+  await node.ledger.stop();
+  assert.equal((await node.ledger.incoming(batch(40, 1), "loud")).refused, 1);
+  const error = await refusal(
+    node.ledger.submit(signNote(rig.people[0]!.pair, "k", "v", rig).bytes),
+  );
+  assert.equal(error.code, "LEDGER_HALTED");
+});
+
+test("a failing journal disk is alarmed and nothing is accepted any more", async () => {
+  const { node, note } = await open();
+  node.disk.breakDown();
+  const error = await refusal(node.ledger.submit(note()));
+  assert.deepEqual([error.code, error.kind], ["LEDGER_JOURNAL_FAILED", "unavailable"]);
+  assert.deepEqual(
+    node.alarms.map((alarm) => [alarm.kind, alarm.fatal]),
+    [["journal", false]],
+  );
+  assert.equal((await refusal(node.ledger.submit(note("k2")))).code, "LEDGER_HALTED");
 });

@@ -29,6 +29,7 @@ import type {
 } from "../pipeline/interfaces.ts";
 import { refuse } from "./refusals.ts";
 import { type CommitRate, retryAfterSeconds } from "./retry-after.ts";
+import { createSingleSubmits } from "./single-submits.ts";
 import type { VerdictCache } from "./verdict-cache.ts";
 
 /** A transaction that waits in the mempool; a restart of this node does not forget it. */
@@ -76,6 +77,8 @@ export interface AdmissionParts {
   readonly unavailable: () => Unavailable | undefined;
   /** Told of transactions that entered the pool. */
   readonly onAccepted: (entries: readonly PoolEntry[]) => void;
+  /** Told how many of a call were refused. */
+  readonly onRefused: (count: number) => void;
 }
 
 export interface Admission {
@@ -87,6 +90,9 @@ export interface Admission {
   /** Found in the journal at start. */
   readmit(list: readonly Bytes[]): Promise<(Accepted | HanseError)[]>;
 }
+
+/** Transactions of the journal that are verified at once at a start. */
+const READMIT_CHUNK = 2_000;
 
 type Origin = "client" | "peer" | "journal";
 
@@ -380,7 +386,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
       }
       return true;
     });
-    if (verifying + candidates.length > limits.verifyingMax) {
+    if (origin !== "journal" && verifying + candidates.length > limits.verifyingMax) {
       for (const { place, transaction } of candidates) {
         results[place] = refuse("busy", "too many signatures wait to be verified: submit again", {
           retryAfterSeconds: retryAfterSeconds(1, 1, transaction.id),
@@ -430,55 +436,35 @@ export function createAdmission(parts: AdmissionParts): Admission {
   }
 
   function complete(results: Results): (Accepted | HanseError)[] {
-    return results.map(
-      (result) =>
-        result ?? new HanseError("INVARIANT", "corrupt", "a transaction without a verdict"),
-    );
+    let refused = 0;
+    const verdicts = results.map((result) => {
+      if (result === undefined || result instanceof HanseError) refused++;
+      return result ?? new HanseError("INVARIANT", "corrupt", "a transaction without a verdict");
+    });
+    if (refused > 0) parts.onRefused(refused);
+    return verdicts;
   }
 
-  const singles: {
-    bytes: Bytes;
-    done: (accepted: Accepted) => void;
-    fail: (error: unknown) => void;
-  }[] = [];
-  let singleBatches = 0;
-
-  async function runSingles(): Promise<void> {
-    singleBatches++;
-    while (singles.length > 0) {
-      const group = singles.splice(0, limits.batchCountMax);
-      try {
-        const results = await submitMany(group.map((item) => item.bytes));
-        for (const [i, result] of results.entries()) {
-          if (result instanceof HanseError) group[i]!.fail(result);
-          else group[i]!.done(result);
-        }
-      } catch (thrown) {
-        for (const item of group) item.fail(thrown);
-      }
-    }
-    singleBatches--;
-  }
+  const submit = createSingleSubmits({
+    submitMany,
+    batchesMax: limits.singleBatches,
+    batchCountMax: limits.batchCountMax,
+    waitingMax: limits.verifyingMax,
+  });
 
   return {
     submitMany,
-    submit(bytes) {
-      if (singles.length >= limits.verifyingMax) {
-        return Promise.reject(
-          refuse("busy", "too many transactions wait to be verified: submit again", {
-            retryAfterSeconds: 1,
-          }),
-        );
-      }
-      return new Promise((done, fail) => {
-        singles.push({ bytes, done, fail });
-        if (singleBatches < limits.singleBatches) void runSingles();
-      });
-    },
+    submit,
     async admitForeign(list) {
       if (parts.unavailable()?.state === "halted") return [];
       return complete(await admit(list, "peer"));
     },
-    readmit: async (list) => complete(await admit(list, "journal")),
+    async readmit(list) {
+      const results: (Accepted | HanseError)[] = [];
+      for (let i = 0; i < list.length; i += READMIT_CHUNK) {
+        results.push(...complete(await admit(list.slice(i, i + READMIT_CHUNK), "journal")));
+      }
+      return results;
+    },
   };
 }

@@ -55,7 +55,7 @@ function choose(parts: BuildParts, request: BuildRequest, tip: ChainTip, time: n
     fuelLeft -= parts.fuel.of(transaction.engine);
     if (fuelLeft < 0 && chosen.length > 0) break;
     left -= size + TRANSACTION_FRAME_BYTES;
-    chosen.push({ transaction, key, leaf, verified: true });
+    chosen.push({ transaction, key, leaf, verified: true, pending: true });
     if (chosen.length >= countMax) break;
     if (chosen.length % CLOCK_STRIDE === 0 && parts.clock.now() >= deadline) break;
   }

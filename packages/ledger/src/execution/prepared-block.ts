@@ -20,6 +20,8 @@ export interface PreparedTransaction {
   readonly leaf: Hash;
   /** Its signatures held when this node looked. */
   readonly verified: boolean;
+  /** It waits in our mempool, so no block below holds it. */
+  readonly pending: boolean;
 }
 
 export interface PreparedBlock {
@@ -91,12 +93,18 @@ export function createBlockPreparer(
   function prepareTransaction(bytes: Bytes, leaf: Hash, index: number): PreparedTransaction {
     const pending = mempool.byLeaf(leaf);
     if (pending !== undefined) {
-      return { transaction: pending.transaction, key: pending.key, leaf, verified: true };
+      return {
+        transaction: pending.transaction,
+        key: pending.key,
+        leaf,
+        verified: true,
+        pending: true,
+      };
     }
     try {
       const transaction = decodeTransaction(codecs, bytes);
       const verified = verdicts.has(leaf);
-      return { transaction, key: hashKey(transaction.id), leaf, verified };
+      return { transaction, key: hashKey(transaction.id), leaf, verified, pending: false };
     } catch (thrown) {
       const { code, message } = toHanseError(thrown);
       throw new HanseError(code, "malformed", `block.transactions[${index}]: ${message}`, {

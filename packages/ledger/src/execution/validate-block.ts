@@ -161,6 +161,7 @@ function checkTransactions(
     }
     seen.add(key);
     if (seen.size !== i + 1) return refuse("duplicate", `transaction ${i} stands twice`);
+    if (item.pending) continue;
     const before = parts.committed.check(key, transaction);
     if (before === "perhaps") perhaps.push(item);
     else if (before !== "no") {

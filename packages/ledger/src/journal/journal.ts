@@ -128,8 +128,15 @@ function readFiles(disk: Disk, names: readonly string[]): { found: Bytes[]; torn
   return { found, tornBytes };
 }
 
-/** @throws HanseError `LEDGER_JOURNAL_CORRUPT` naming file and place. */
-export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_LIMITS): Journal {
+/**
+ * `onFailure` is told once, when the disk fails.
+ * @throws HanseError `LEDGER_JOURNAL_CORRUPT` naming file and place.
+ */
+export function openJournal(
+  disk: Disk,
+  limits: JournalLimits = DEFAULT_JOURNAL_LIMITS,
+  onFailure: (error: HanseError) => void = () => {},
+): Journal {
   const names = disk
     .list()
     .filter((name) => PATTERN.test(name))
@@ -210,6 +217,7 @@ export function openJournal(disk: Disk, limits: JournalLimits = DEFAULT_JOURNAL_
           { cause },
         );
         for (const call of group) call.fail(failed);
+        onFailure(failed);
       }
     }
     flushing = false;

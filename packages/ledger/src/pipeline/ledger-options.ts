@@ -82,6 +82,8 @@ export interface LedgerLimits {
   readonly respreadMs: number;
   /** Bytes of a batch from another node. */
   readonly incomingBatchBytesMax: number;
+  /** Transactions of one other node that are on their way in; the rest of a batch is dropped. */
+  readonly incomingPerPeerMax: number;
 }
 
 export const DEFAULT_LEDGER_LIMITS: LedgerLimits = {
@@ -100,6 +102,7 @@ export const DEFAULT_LEDGER_LIMITS: LedgerLimits = {
   spreadIntervalMs: 4,
   respreadMs: 5_000,
   incomingBatchBytesMax: 4 * 1024 * 1024,
+  incomingPerPeerMax: 5_000,
 };
 
 export type ResolveSender = (view: StateView, key: PublicKey, keyHash: Hash) => Sender;

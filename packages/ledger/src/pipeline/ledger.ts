@@ -16,6 +16,7 @@ import {
 } from "@hanse/protocol";
 import { createOverlay } from "@hanse/state";
 import { type Accepted, createAdmission } from "../admission/admission.ts";
+import { ADMISSION_CODES } from "../admission/refusals.ts";
 import { createCommitRate } from "../admission/retry-after.ts";
 import { createVerdictCache } from "../admission/verdict-cache.ts";
 import type { ChainTip } from "../execution/chain-tip.ts";
@@ -50,8 +51,18 @@ export type TransactionStatus =
 /** What became of a batch from another node. */
 export interface IncomingResult {
   readonly accepted: number;
+  /** Mostly known already, or too much for now. */
   readonly refused: number;
+  /** Of the refused, those that no honest node passes on: unreadable or wrongly signed. */
+  readonly invalid: number;
 }
+
+const INVALID_CODES: ReadonlySet<string> = new Set([
+  ADMISSION_CODES.malformed,
+  ADMISSION_CODES.form,
+  ADMISSION_CODES.signature,
+  ADMISSION_CODES.wrongLedger,
+]);
 
 export interface Ledger extends LedgerApp {
   readonly ledgerId: Hash;
@@ -171,7 +182,12 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
   const rate = createCommitRate();
   const fuel = createFuelEstimate();
   const preparer = createBlockPreparer(codecs, mempool, verdicts);
-  const journal = openJournal(options.journal, limits.journal);
+  const journal = openJournal(options.journal, limits.journal, (error) => {
+    metrics.count("alarms", 1);
+    log.error({ error }, error.message);
+    const facts = { cause: error.cause };
+    options.onAlarm?.({ kind: "journal", fatal: false, message: error.message, facts });
+  });
   const committed = createCommittedIndex({
     store,
     validityWindowMs: startTip.params.validityWindowMs,
@@ -184,6 +200,9 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
   const heightWaiters = createWaiters<void>(clock, limits.waitersMax);
   let durableHeight = startTip.height;
   const expired = new Set<string>();
+  /** Transactions of each peer that are on their way in. */
+  const fromPeers = new Map<string, number>();
+  let stopped = false;
   let wake: (() => void) | undefined;
 
   function onDurable(commit: BlockCommit, prepared: PreparedBlock): void {
@@ -289,6 +308,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     clock,
     tip: () => chain.tip,
     unavailable() {
+      if (stopped) return { state: "halted", reason: "it is being stopped" };
       if (chain.halted !== undefined) return { state: "halted", reason: chain.halted };
       if (journal.failed !== undefined) return { state: "halted", reason: journal.failed.message };
       return options.unavailable?.();
@@ -299,6 +319,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       if (local.length > 0) spreader.add(local.map((entry) => entry.transaction.bytes));
       wake?.();
     },
+    onRefused: (count) => metrics.count("transactions_refused", count),
   });
 
   if (journal.tornBytes > 0) {
@@ -395,12 +416,28 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     receipt: (request) => buildReceipt({ ledgerId, store, validatorSetAt, whenDurable }, request),
     mempoolStats: mempool.stats,
     onOutgoing: spreader.onBatch,
-    async incoming(batch, _from) {
+    async incoming(batch, from) {
       const list = decodeTransactionBatch(batch, limits.incomingBatchBytesMax);
-      const results = await admission.admitForeign(list);
-      let accepted = 0;
-      for (const result of results) if (!(result instanceof HanseError)) accepted++;
-      return { accepted, refused: list.length - accepted };
+      const underWay = fromPeers.get(from) ?? 0;
+      // One peer must not take the verification of all; what is dropped is sent again later.
+      if (stopped || underWay + list.length > limits.incomingPerPeerMax) {
+        return { accepted: 0, refused: list.length, invalid: 0 };
+      }
+      fromPeers.set(from, underWay + list.length);
+      try {
+        const results = await admission.admitForeign(list);
+        let accepted = 0;
+        let invalid = 0;
+        for (const result of results) {
+          if (!(result instanceof HanseError)) accepted++;
+          else if (INVALID_CODES.has(result.code)) invalid++;
+        }
+        return { accepted, refused: list.length - accepted, invalid };
+      } finally {
+        const left = fromPeers.get(from)! - list.length;
+        if (left > 0) fromPeers.set(from, left);
+        else fromPeers.delete(from);
+      }
     },
     *pendingBatches() {
       const local = [...mempool.entries()].filter((entry) => entry.local);
@@ -412,6 +449,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       wake = handler;
     },
     async stop() {
+      stopped = true;
       spreader.close();
       publisher.close();
       waiters.close();
