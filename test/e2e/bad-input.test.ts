@@ -229,7 +229,7 @@ describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
       "/v1/transactions",
       sign({ payload: encodeCall("AddEntry", { Lable: "x" }) }),
     );
-    assert.equal(params.json.code, "NEEDLE_PARAMS");
+    assert.equal(params.json.code, "NEEDLE_PARAM_UNKNOWN");
     assert.match(params.json.detail, /Label|Lable/);
     assert.ok(params.response.status >= 400 && params.response.status < 500);
   });

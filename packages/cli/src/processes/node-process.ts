@@ -20,6 +20,11 @@ export function nodeProgramFile(): string {
   return path.join(path.dirname(fileURLToPath(import.meta.resolve("@hanse/node"))), "main.ts");
 }
 
+/** Where Node keeps stripped and compiled sources between starts; beside what npm installed. */
+export const COMPILE_CACHE_FOLDER = fileURLToPath(
+  new URL("../../../../node_modules/.cache/hanse", import.meta.url),
+);
+
 export interface RunningProcess {
   readonly pid: number;
   readonly attached: boolean;
@@ -62,7 +67,7 @@ export function startNodeProcess(node: NodeEntry, options: SpawnOptions): Runnin
         // order instead of all being cut at once.
         detached: true,
         stdio: [options.attached ? "pipe" : "ignore", log, log],
-        env: { ...process.env, ...options.env },
+        env: { NODE_COMPILE_CACHE: COMPILE_CACHE_FOLDER, ...process.env, ...options.env },
         cwd: node.folder,
       },
     );
