@@ -27,8 +27,7 @@ export interface DatabaseSession {
   noteRow(table: string, key: bigint): void;
   /** Called after a row of a catalog table changed. */
   noteCatalogWrite(): void;
-  /** Charges fuel for work that grows with the number of rows. */
-  chargeRows(count: number): void;
+  /** Burns fuel. @throws NeedleFault when it is used up. */
   chargeFuel(units: number): void;
 }
 

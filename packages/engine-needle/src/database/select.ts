@@ -12,8 +12,15 @@ import {
 } from "@hanse/state";
 import { aggregateRows, parseSelectList } from "./aggregate.ts";
 import { columnText } from "./column-values.ts";
+import { FUEL_KEY, FUEL_ROW, FUEL_SEARCH } from "./data-fuel.ts";
 import { type DatabaseSession, openTable, type ResolvedTable } from "./database-session.ts";
-import { type ColumnPath, resolveColumn, sanitizeKey, translateWhere } from "./where-map.ts";
+import {
+  type ColumnPath,
+  resolveColumn,
+  sanitizeKey,
+  translateWhere,
+  type Where,
+} from "./where-map.ts";
 
 /** Rows without a Limit. */
 export const SELECT_LIMIT_DEFAULT = 25;
@@ -202,6 +209,7 @@ function findRows(
 ): readonly Row[] {
   const visible = visibleRows(table, home, session.rights);
   if (select.id !== 0n) {
+    session.chargeFuel(FUEL_KEY);
     session.noteRow(table.full, select.id);
     const row = session.state.getRow(table.full, select.id);
     if (row === undefined) return [];
@@ -216,14 +224,19 @@ function findRows(
     requireReadable(table, used, home, session.rights);
   }
   const condition = both(where?.condition, visible);
+  chargeSearch(session, where);
   const rows = session.state.find({
     table: table.full,
     ...(condition === undefined ? {} : { where: condition }),
     ...(order.length === 0 ? {} : { order }),
     ...pageOf(select),
   });
-  session.chargeRows(rows.length);
+  session.chargeFuel(rows.length * FUEL_ROW);
   return rows;
+}
+
+function chargeSearch(session: DatabaseSession, where: Where | undefined): void {
+  session.chargeFuel(FUEL_SEARCH + (where?.listed ?? 0) * FUEL_ROW);
 }
 
 function selectAggregates(
@@ -267,6 +280,7 @@ function selectAggregates(
         `select: more than ${AGGREGATE_ROWS_MAX} rows to go over; narrow the where`,
       );
     }
+    chargeSearch(session, where);
     const page = session.state.find({
       table: table.full,
       ...(condition === undefined ? {} : { where: condition }),
@@ -274,7 +288,7 @@ function selectAggregates(
       limit: QUERY_LIMIT_MAX,
       offset,
     });
-    session.chargeRows(page.length);
+    session.chargeFuel(page.length * FUEL_ROW);
     rows.push(...page);
     if (page.length < QUERY_LIMIT_MAX) break;
   }
@@ -296,6 +310,7 @@ export function countRows(
   const translated = where === undefined ? undefined : translateWhere(table, where);
   requireReadable(table, translated?.columns ?? [], home, session.rights);
   const condition = both(translated?.condition, visibleRows(table, home, session.rights));
+  chargeSearch(session, translated);
   const count = session.state.count({
     table: table.full,
     ...(condition === undefined ? {} : { where: condition }),

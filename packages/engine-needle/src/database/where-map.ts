@@ -69,6 +69,8 @@ class WhereReader {
   readonly #table: CatalogTable;
   /** Columns the condition looks at: a caller must be allowed to read them. */
   readonly columns = new Set<string>();
+  /** Values in lists. */
+  listed = 0;
 
   constructor(table: CatalogTable) {
     this.#table = table;
@@ -170,6 +172,7 @@ class WhereReader {
     }
     // An empty list matches nothing, in both directions.
     if (value.length === 0) return NOTHING;
+    this.listed += value.length;
     const { column, path } = target;
     if (path.length > 0) {
       const parts: Condition[] = [];
@@ -200,11 +203,13 @@ export interface Where {
   /** Undefined: every row. */
   readonly condition: Condition | undefined;
   readonly columns: ReadonlySet<string>;
+  /** Values that stand in lists of `$in` and `$nin`. */
+  readonly listed: number;
 }
 
 /** @throws HanseError `NEEDLE_WHERE`, `NEEDLE_NO_COLUMN`, `NEEDLE_COLUMN_VALUE`. */
 export function translateWhere(table: CatalogTable, where: NeedleMap): Where {
   const reader = new WhereReader(table);
   const condition = reader.map(where, 0);
-  return { condition, columns: reader.columns };
+  return { condition, columns: reader.columns, listed: reader.listed };
 }

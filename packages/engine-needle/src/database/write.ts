@@ -20,6 +20,7 @@ import {
   type Row,
 } from "@hanse/state";
 import { toColumnValue, toMoney, UNMETERED } from "./column-values.ts";
+import { FUEL_KEY, FUEL_ROW, FUEL_SEARCH, SIZE_PER_FUEL } from "./data-fuel.ts";
 import { type DatabaseSession, openTable, type ResolvedTable } from "./database-session.ts";
 import { resolveColumn, translateWhere } from "./where-map.ts";
 
@@ -256,15 +257,13 @@ function write(
   noteWrite(session, table, id);
 }
 
-/** Bytes (UTF-16 units of texts) for one unit of fuel. */
-const SIZE_PER_FUEL = 64;
-
+/** What it costs to write a row with these values. */
 function chargeValues(session: DatabaseSession, values: readonly ColumnValue[]): void {
   let size = 0;
   for (const value of values) {
     if (typeof value === "string" || value instanceof Uint8Array) size += value.length;
   }
-  if (size >= SIZE_PER_FUEL) session.chargeFuel(Math.floor(size / SIZE_PER_FUEL));
+  session.chargeFuel(FUEL_KEY + Math.floor(size / SIZE_PER_FUEL));
 }
 
 function noteWrite(session: DatabaseSession, table: CatalogTable, id: bigint): void {
@@ -299,6 +298,7 @@ export function updateById(
   const ecosystemColumn = name.shared ? table.columns.get("ecosystem") : undefined;
   if (ecosystemColumn !== undefined) rowEcosystem = Number(sharedEcosystem(session, opened));
   requireRights(session, table, entries, rowEcosystem);
+  session.chargeFuel(FUEL_KEY);
   session.noteRow(table.full, id);
   const row = session.state.getRow(table.full, id);
   if (row === undefined) throw missing(table, id);
@@ -333,8 +333,9 @@ export function updateWhere(
   }
   requireRights(session, table, entries, Number(own));
   requireReadable(table, translated.columns, home, session.rights);
+  session.chargeFuel(FUEL_SEARCH + translated.listed * FUEL_ROW);
   const rows = session.state.find({ table: table.full, where: condition, limit: QUERY_LIMIT_MAX });
-  session.chargeRows(rows.length);
+  session.chargeFuel(rows.length * FUEL_ROW);
   if (rows.length === 0) {
     throw new HanseError(
       "NEEDLE_NO_ROW",

@@ -272,3 +272,33 @@ test("rows to load are declared by a contract or learned from its calls", () => 
   rig.call(ADA, "Learned", { A: 1, B: 2 });
   assert.deepEqual(touches("Learned"), [{ table: "1_items", key: 9n }]);
 });
+
+test("data cost fuel by what they cost a node, and look-ups of nothing are bounded", () => {
+  const rig = new EngineRig();
+  rig.install({
+    tables: [items],
+    contracts: [
+      `contract Read { action { $r = DBFind("items").WhereId(5).Row() } }`,
+      `contract Search { action { $r = DBFind("items").Where({label: "x"}).Row() } }`,
+      `contract Probe { data { N int } action {
+        var i int
+        while i < $N {
+            $x = EcosysParam("no" + Str(i))
+            i = i + 1
+        }
+    } }`,
+      `contract Scan { action {
+        while true {
+            $n = DBCount("items", {label: "x"})
+        }
+    } }`,
+    ],
+  });
+  assert.ok(rig.call(ADA, "Read").fuelUsed >= 1_000n);
+  assert.ok(rig.call(ADA, "Search").fuelUsed >= 10_000n);
+  assert.equal(rig.call(ADA, "Probe", { N: 1_000 }).code, "ok");
+  const probed = rig.call(ADA, "Probe", { N: 1_001 });
+  assert.equal(probed.code, "CONTRACT_PANIC");
+  assert.match(probed.error, /more than 1000 contracts, parameters or texts/);
+  assert.equal(rig.call(ADA, "Scan").code, "FUEL_EXHAUSTED");
+});

@@ -4,6 +4,7 @@ import { accountText } from "@hanse/identity";
 import type { NeedleArray, NeedleValue } from "@hanse/needle";
 import { HanseError } from "@hanse/protocol";
 import type { ColumnValue, StateOverlay } from "@hanse/state";
+import { FUEL_SEARCH } from "../database/data-fuel.ts";
 import type { DatabaseSession, RunRights } from "../database/database-session.ts";
 import type { RunContext } from "./run-context.ts";
 
@@ -14,9 +15,6 @@ export interface RightsCall {
   useFuel(units: number): void;
   evaluate(condition: string, extra?: ReadonlyMap<string, NeedleValue>): boolean;
 }
-
-/** Fuel for every row a select returns or an aggregate goes over. */
-export const FUEL_ROW = 2;
 
 /** Number of the account that nobody owns; reads without a caller run as it. */
 export const GUEST_KEY_ID = -110277540701013350n;
@@ -63,10 +61,6 @@ export class CallSession implements DatabaseSession, RunRights {
 
   noteCatalogWrite(): void {
     this.#run.forgetCatalog();
-  }
-
-  chargeRows(count: number): void {
-    this.#call.useFuel(count * FUEL_ROW);
   }
 
   chargeFuel(units: number): void {
@@ -159,6 +153,7 @@ export class CallSession implements DatabaseSession, RunRights {
       const name = this.catalog().roleName(state, ecosystem, id);
       if (name === undefined) continue;
       if (sender.roles.includes(name)) return true;
+      this.#call.useFuel(FUEL_SEARCH);
       const participants = state.count({
         table: "1_roles_participants",
         where: {

@@ -78,7 +78,7 @@ export class LedgerHost implements NeedleHost {
   findContract(fullName: string): NeedleContract | undefined {
     const { run } = this;
     const { ecosystem, name } = resolveContractName(fullName, run.ecosystem);
-    const entry = run.catalog().contract(run.state, ecosystem, name);
+    const entry = run.found(run.catalog().contract(run.state, ecosystem, name));
     return entry === undefined ? undefined : this.#contracts.compile(entry);
   }
 
@@ -108,20 +108,22 @@ export class LedgerHost implements NeedleHost {
     GetBlock: (_call, height) => this.#block(height),
 
     EcosysParam: (_call, name) =>
-      this.run.catalog().parameter(this.run.state, this.run.ecosystem, name) ?? "",
+      this.run.found(this.run.catalog().parameter(this.run.state, this.run.ecosystem, name)) ?? "",
     AppParam: (call, application, name, ecosystem) =>
-      this.run
-        .catalog()
-        .appParameter(
-          this.run.state,
-          Number(ecosystem),
-          application === 0n ? this.#applicationOf(call) : application,
-          name,
-        ) ?? "",
+      this.run.found(
+        this.run
+          .catalog()
+          .appParameter(
+            this.run.state,
+            Number(ecosystem),
+            application === 0n ? this.#applicationOf(call) : application,
+            name,
+          ),
+      ) ?? "",
     LangRes: (_call, id, languages) => this.#translate(id, languages),
     GetContractByName: (_call, name) => {
       const { ecosystem, name: bare } = resolveContractName(name, this.run.ecosystem);
-      return this.run.catalog().contract(this.run.state, ecosystem, bare)?.id ?? 0n;
+      return this.run.found(this.run.catalog().contract(this.run.state, ecosystem, bare))?.id ?? 0n;
     },
     GetContractById: (_call, id) => this.run.catalog().contractById(this.run.state, id)?.name ?? "",
 
@@ -181,7 +183,7 @@ export class LedgerHost implements NeedleHost {
       ecosystem = Number(foreign[1]);
       name = foreign[2]!;
     }
-    const texts = this.run.catalog().language(this.run.state, ecosystem, name);
+    const texts = this.run.found(this.run.catalog().language(this.run.state, ecosystem, name));
     if (texts === undefined) return name;
     for (const item of languages.split(",")) {
       const code = item.split(";")[0]!.trim();
