@@ -124,6 +124,19 @@ export class PostgresState implements CommittedState {
     return this.#tables.get(table)?.schema;
   }
 
+  /**
+   * Durable rows of a query without standing still; what was applied and is not durable yet is not
+   * among them. @throws HanseError `STORAGE_SEARCH_TIMEOUT`, and as `find`.
+   */
+  async search(query: Query): Promise<readonly Row[]> {
+    const table = this.#table(query.table);
+    validatePage(query);
+    if (table.durable === undefined) return [];
+    compileCondition(table.durable, query.where);
+    const found = await this.#link.call("search", { schema: table.durable, query });
+    return found.map((wire) => this.#widen(table, toRow(wire)));
+  }
+
   #widen(table: Table, row: Row): Row {
     if (row.values.length >= table.schema.columns.length) return row;
     return { values: widenValues(row.values, table.schema), height: row.height };

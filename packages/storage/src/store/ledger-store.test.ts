@@ -263,11 +263,29 @@ test("queries see blocks that are applied but not committed, tables of them incl
     assert.equal(state.nextId("1_accounts"), 31n);
     assert.deepEqual(state.tables(), ["1_accounts", "t2"]);
   };
+  const search = async () => {
+    const where = { op: "eq", column: "owner", value: "o0" } as const;
+    const order = [{ column: "id", descending: true }];
+    const rows = await store.search({ table: "1_accounts", where, order, limit: 3 });
+    return rows.map((one) => [one.values[0], one.values.length]);
+  };
   check();
   await store.commit(blocks[0]!.commit);
   check();
+  // Outside readers see what is durable: the second block is not.
+  assert.deepEqual(await search(), [
+    [18n, 9],
+    [15n, 9],
+    [12n, 9],
+  ]);
+  assert.deepEqual(await store.search({ table: "t2", limit: 1 }), []);
   await store.commit(blocks[1]!.commit);
   check();
+  assert.deepEqual(await search(), [
+    [30n, 9],
+    [18n, 9],
+    [15n, 9],
+  ]);
   await store.verifyIntegrity();
   await store.close("now");
   const { store: again } = await open("pending");

@@ -27,6 +27,8 @@ import {
 } from "@hanse/protocol";
 import {
   type ColumnValue,
+  type Query,
+  type Row,
   type RowKey,
   type StateChange,
   type TableSchema,
@@ -288,6 +290,11 @@ export class PostgresLedgerStore implements LedgerStore {
 
   recentTransactionIds(since: number, limit: number) {
     return this.#link.call("recentIds", { since, limit });
+  }
+
+  /** Durable rows for a reader from outside; the executing thread goes on meanwhile. */
+  search(query: Query): Promise<readonly Row[]> {
+    return this.state.search(query);
   }
 
   async history(

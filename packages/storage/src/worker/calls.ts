@@ -26,6 +26,8 @@ export interface DatabaseCalls {
   close(how: "drain" | "now"): void;
   rows(at: { schema: TableSchema; keys: readonly RowKey[] }): readonly WireRow[];
   find(at: { schema: TableSchema; query: Query }): readonly WireRow[];
+  /** Rows for a reader from outside, on a connection of its own. */
+  search(at: { schema: TableSchema; query: Query }): readonly WireRow[];
   count(at: { schema: TableSchema; query: Pick<Query, "where"> }): {
     readonly height: number;
     readonly count: number;

@@ -26,6 +26,7 @@ let blockingPort: MessagePort | undefined;
 let database: LedgerDatabase | undefined;
 let reader: LedgerReader | undefined;
 let blockingReader: LedgerReader | undefined;
+let searcher: LedgerReader | undefined;
 const clients: SqlClient[] = [];
 
 type Handlers = {
@@ -37,6 +38,8 @@ type Handlers = {
 
 /** Searches of contracts end even if the table has no index for them. */
 const BLOCKING_STATEMENT_TIMEOUT_MS = 25_000;
+/** Searches from outside end earlier: nothing of the ledger waits for them. */
+const SEARCH_STATEMENT_TIMEOUT_MS = 5_000;
 
 const handlers: Handlers = {
   async open({ url, ledgerId }) {
@@ -47,9 +50,15 @@ const handlers: Handlers = {
       "set jit = off",
       `set statement_timeout = ${BLOCKING_STATEMENT_TIMEOUT_MS}`,
     ]);
-    clients.push(read, blocking);
+    const search = await SqlClient.connect(url, [
+      "set jit = off",
+      "set default_transaction_read_only = on",
+      `set statement_timeout = ${SEARCH_STATEMENT_TIMEOUT_MS}`,
+    ]);
+    clients.push(read, blocking, search);
     reader = new LedgerReader(read, database.schemaName);
     blockingReader = new LedgerReader(blocking, database.schemaName);
+    searcher = new LedgerReader(search, database.schemaName);
     return { ...opened, backends: { stateTree: PAIR_HASHER } };
   },
   apply: ({ height, changes }) => database!.apply(height, changes),
@@ -64,6 +73,20 @@ const handlers: Handlers = {
   },
   rows: ({ schema, keys }, from) => from.rows(schema, keys),
   find: ({ schema, query }, from) => from.find(schema, query),
+  async search({ schema, query }) {
+    try {
+      return await searcher!.find(schema, query);
+    } catch (thrown) {
+      // 57014: cancelled by the statement timeout.
+      if ((thrown as { code?: string }).code !== "57014") throw thrown;
+      throw new HanseError(
+        "STORAGE_SEARCH_TIMEOUT",
+        "rejected",
+        `the search took longer than ${SEARCH_STATEMENT_TIMEOUT_MS / 1000} s: select or order by the primary key or an indexed column`,
+        { details: { table: schema.name } },
+      );
+    }
+  },
   count: ({ schema, query }, from) => from.count(schema, query),
   entries: (refs, from) => from.entries(refs),
   range: ({ namespace, from: first, to, limit }, from) => from.range(namespace, first, to, limit),
