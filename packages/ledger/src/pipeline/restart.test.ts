@@ -43,6 +43,19 @@ test("accepted transactions are pending again after a crash, committed ones are 
   assert.equal(toHex(last.ledger.tip.stateRoot), toHex(after.ledger.tip.stateRoot));
 });
 
+test("what the journal brings back is sent to the other nodes again", async () => {
+  const rig = await createRigGenesis();
+  const before = await createRigNode(rig);
+  await before.ledger.submit(signNote(rig.people[0]!.pair, "k", "v", rig).bytes);
+  const after = await restart(rig, before);
+  const batches: Uint8Array[] = [];
+  after.ledger.onOutgoing((batch) => batches.push(batch));
+  after.clock.advance(11_000);
+  assert.ok(batches.length > 0);
+  const peer = await createRigNode(rig);
+  assert.equal((await peer.ledger.incoming(batches[0]!, "harbour/node-1")).accepted, 1);
+});
+
 test("a final block that was executed but not durable is executed again to the same root", async () => {
   const rig = await createRigGenesis();
   const node = await createRigNode(rig);

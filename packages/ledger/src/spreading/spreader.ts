@@ -64,6 +64,8 @@ export function createSpreader(options: SpreaderOptions): Spreader {
   return {
     onBatch(handler) {
       send = handler;
+      // What the journal brought back was admitted before anybody listened.
+      armRepeat();
     },
     add(transactions) {
       if (send === undefined || closed) return;
