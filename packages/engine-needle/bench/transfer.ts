@@ -51,7 +51,13 @@ function transaction(payload: Bytes): DecodedTransaction {
   };
 }
 
-function runBlock(transactions: readonly DecodedTransaction[]): { ms: number; fuel: bigint } {
+interface Round {
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly fuel: bigint;
+}
+
+function runBlock(transactions: readonly DecodedTransaction[]): Round {
   const overlay = createOverlay(state, ++height);
   const block: BlockContext = {
     ledgerId: ZERO_HASH,
@@ -63,6 +69,7 @@ function runBlock(transactions: readonly DecodedTransaction[]): { ms: number; fu
   };
   let fuel = 0n;
   const begin = performance.now();
+  const cpu = process.cpuUsage();
   transactions.forEach((item, index) => {
     overlay.begin(index);
     const outcome = engine.apply({ block, transaction: item, index, sender: root, state: overlay });
@@ -70,8 +77,9 @@ function runBlock(transactions: readonly DecodedTransaction[]): { ms: number; fu
     fuel += outcome.fuelUsed;
   });
   const ms = performance.now() - begin;
+  const { user, system } = process.cpuUsage(cpu);
   state.apply(height, overlay.changes());
-  return { ms, fuel };
+  return { ms, cpuMs: (user + system) / 1000, fuel };
 }
 
 const genesis = createOverlay(state, 0);
@@ -94,6 +102,7 @@ for (let made = 0; made < ACCOUNTS; made += PER_BLOCK) {
 
 const rounds: number[] = [];
 let fuel = 0n;
+let cpuMs = 0;
 let done = 0;
 let spread = 1;
 const pick = (): number => {
@@ -111,9 +120,10 @@ for (; done < TRANSFERS; done += PER_BLOCK) {
   const result = runBlock(block);
   rounds.push((result.ms * 1000) / PER_BLOCK);
   fuel += result.fuel;
+  cpuMs += result.cpuMs;
 }
 rounds.sort((a, b) => a - b);
 const at = (share: number) => rounds[Math.floor((rounds.length - 1) * share)]!.toFixed(2);
 console.log(
-  `${done} transfers over ${ACCOUNTS} accounts: p50 ${at(0.5)} us, p90 ${at(0.9)} us, best ${at(0)} us each; fuel ${fuel / BigInt(done)} each`,
+  `${done} transfers over ${ACCOUNTS} accounts: p50 ${at(0.5)} us, p90 ${at(0.9)} us, best ${at(0)} us each; ${((cpuMs * 1000) / done).toFixed(2)} us CPU; fuel ${fuel / BigInt(done)}`,
 );

@@ -68,6 +68,8 @@ export interface NeedleEngineOptions {
 
 const CONDITIONS_MAX = 2_000;
 const READ_FUEL_MAX = 20_000_000;
+/** Decoded calls kept from prefetching to execution: more than a block has. */
+const CALLS_KEPT_MAX = 10_000;
 
 /** What a caller may read of a table; for doors that query state themselves. */
 export interface TableReadAccess {
@@ -117,8 +119,8 @@ class Engine implements NeedleEngine {
   readonly #hints = new PrefetchHints();
   readonly #host: LedgerHost;
   readonly #readFuelMax: number;
-  /** A call is decoded at admission, for prefetching and when it runs. */
-  readonly #calls = new WeakMap<DecodedTransaction, NeedleCall>();
+  /** Calls of the block at hand, decoded for prefetching, until they run. */
+  readonly #calls = new Map<DecodedTransaction, NeedleCall>();
 
   constructor(options: NeedleEngineOptions) {
     this.#programs = new ProgramCache(options.programsMax);
@@ -127,12 +129,10 @@ class Engine implements NeedleEngine {
     this.#host = new LedgerHost({ compile: (entry) => this.#programs.compile(entry) });
   }
 
-  #callOf(transaction: DecodedTransaction): NeedleCall {
-    let call = this.#calls.get(transaction);
-    if (call === undefined) {
-      call = decodeCall(transaction.payload);
-      this.#calls.set(transaction, call);
-    }
+  #takeCall(transaction: DecodedTransaction): NeedleCall {
+    const call = this.#calls.get(transaction);
+    if (call === undefined) return decodeCall(transaction.payload);
+    this.#calls.delete(transaction);
     return call;
   }
 
@@ -169,7 +169,7 @@ class Engine implements NeedleEngine {
   }
 
   check(transaction: DecodedTransaction, _sender: Sender, state: StateView): void {
-    const call = this.#callOf(transaction);
+    const call = decodeCall(transaction.payload);
     if (isAppCall(call)) {
       compileApplication(parseAppCall(call), this.#installed(state));
       return;
@@ -180,7 +180,7 @@ class Engine implements NeedleEngine {
 
   apply(context: TransactionContext): Outcome {
     try {
-      const call = this.#callOf(context.transaction);
+      const call = this.#takeCall(context.transaction);
       return isAppCall(call) ? this.#applyApp(call, context) : this.#applyCall(call, context);
     } catch (thrown) {
       // What admission refuses may still come in a block that another node proposed.
@@ -279,10 +279,12 @@ class Engine implements NeedleEngine {
   touches(transaction: DecodedTransaction): readonly RowRef[] {
     let call: NeedleCall;
     try {
-      call = this.#callOf(transaction);
+      call = decodeCall(transaction.payload);
     } catch {
       return [];
     }
+    if (this.#calls.size >= CALLS_KEPT_MAX) this.#calls.clear();
+    this.#calls.set(transaction, call);
     return this.#hints.rows(resolveContractName(call.name, call.ecosystem).full, call.params);
   }
 
