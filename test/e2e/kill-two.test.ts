@@ -47,7 +47,7 @@ test("two of four killed: no progress, no fork, a clear word, then recovery", {
     assert.ok(error instanceof HanseError);
     assert.equal(error.code, "LEDGER_STALLED");
     assert.equal(error.kind, "unavailable");
-    assert.ok(Number(error.details.retryAfterMs) > 0);
+    assert.ok(Number(error.details.retryAfterSeconds) > 0);
     return true;
   });
   await network.up(killed);

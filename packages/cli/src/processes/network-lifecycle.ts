@@ -17,6 +17,7 @@ import {
 
 export const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
+const PORT_PATIENCE_MS = 2_000;
 
 export interface UpOptions {
   readonly attached: boolean;
@@ -71,7 +72,7 @@ async function checkPorts(node: NodeEntry): Promise<void> {
     ["api.port", node.apiPort],
     ["network.port", node.networkPort],
   ] as const) {
-    if (!(await isPortFree(port))) {
+    if (!(await becomesFree(port))) {
       throw new HanseError(
         "CLI_PORT_TAKEN",
         "conflict",
@@ -80,6 +81,16 @@ async function checkPorts(node: NodeEntry): Promise<void> {
       );
     }
   }
+}
+
+/** A node that was just killed may hold its ports for a moment longer. */
+async function becomesFree(port: number): Promise<boolean> {
+  const until = performance.now() + PORT_PATIENCE_MS;
+  while (!(await isPortFree(port))) {
+    if (performance.now() > until) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return true;
 }
 
 async function waitUntilReady(
