@@ -32,6 +32,7 @@ export const openPostgresStore: NodeAdapters["openStore"] = async ({ config, led
     });
     const opened: OpenedStore = {
       store,
+      search: (query) => store.search(query),
       async close() {
         await store.close(failure === undefined ? "drain" : "now").catch((error: unknown) => {
           log.error({ err: error }, "closing the store failed");

@@ -40,7 +40,7 @@ import {
   toHanseError,
   toHex,
 } from "@hanse/protocol";
-import { PAIR_HASHER, type StateView } from "@hanse/state";
+import { PAIR_HASHER, type Query, type Row, type StateView } from "@hanse/state";
 import type { NodeConfig } from "../config/schema.ts";
 import { type NodeDisk, openDisk } from "../disk/open-disk.ts";
 import { createHttpDoors } from "../doors/http-server.ts";
@@ -63,6 +63,8 @@ import { spreadTransactions } from "./transaction-spreading.ts";
 
 export interface OpenedStore {
   readonly store: LedgerStore;
+  /** Durable rows for a reader from outside, without holding up what executes. */
+  search(query: Query): Promise<readonly Row[]>;
   close(): Promise<void>;
   /** Told once when the database is gone. */
   onFailure(handler: (error: HanseError) => void): void;
@@ -403,7 +405,7 @@ async function openNode(
     facts: { version: adapters.version, startedAt, backends },
     ledger,
     state: store.state,
-    tables: createTableReader(store.state, (table, caller) => {
+    tables: createTableReader(store.state, opened.search, (table, caller) => {
       const { height, time, hash, params } = ledger.tip;
       const block = { ledgerId, height, time, parentHash: hash, proposer: "", params };
       return needle?.readAccess(table, caller, store.state, block);

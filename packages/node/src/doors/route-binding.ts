@@ -110,7 +110,7 @@ export function prepareServer(app: FastifyInstance, log: DoorLog): void {
     (request, body: Buffer, done) => {
       request.rawBody = body;
       if (body.length === 0) done(null, undefined);
-      else parseJson(request, body.toString("utf8"), done);
+      else void parseJson(request, body.toString("utf8"), done);
     },
   );
   app.addContentTypeParser(

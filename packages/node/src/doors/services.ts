@@ -25,7 +25,7 @@ export interface TableReader {
    * Rows that match and that the caller may see; `columns` undefined = all that it may see.
    * @throws HanseError of kind `denied`, or `STATE_NO_TABLE`.
    */
-  read(query: Query, columns: readonly string[] | undefined, caller: Sender): VisibleRows;
+  read(query: Query, columns: readonly string[] | undefined, caller: Sender): Promise<VisibleRows>;
   /** Whether the caller may see every row, also such as are gone. */
   seesAllRows(table: string, caller: Sender): boolean;
 }

@@ -58,10 +58,10 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
       };
     },
 
-    listRows({ params, query, caller }) {
+    async listRows({ params, query, caller }) {
       const schema = requireSchema(params.name);
       const columns = query.columns === undefined ? undefined : parseColumns(query.columns, schema);
-      const visible = tables.read(
+      const visible = await tables.read(
         {
           table: schema.name,
           ...(query.where === undefined ? {} : { where: parseCondition(query.where, schema) }),
@@ -85,10 +85,10 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
       };
     },
 
-    getRow({ params, caller }) {
+    async getRow({ params, caller }) {
       const schema = requireSchema(params.name);
       const key = keyFromText(params.key, schema);
-      const { columns, rows } = readRow(schema, key, senderOf(caller));
+      const { columns, rows } = await readRow(schema, key, senderOf(caller));
       const row = rows[0];
       if (row === undefined) throw noRow(schema);
       const values = valuesToJson(columns, row.values);
@@ -105,7 +105,7 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
       const schema = requireSchema(params.name);
       const key = keyFromText(params.key, schema);
       const sender = senderOf(caller);
-      const { columns, rows } = readRow(schema, key, sender);
+      const { columns, rows } = await readRow(schema, key, sender);
       if (rows.length === 0 && !tables.seesAllRows(schema.name, sender)) throw noRow(schema);
       const entries = await ledger.reads.history(schema.name, key, {
         limit: query.limit ?? 50,
@@ -131,7 +131,7 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
     async getRowProof({ params, caller }) {
       const schema = requireSchema(params.name);
       const key = keyFromText(params.key, schema);
-      requireWholeRow(services, schema.name, key, senderOf(caller));
+      await requireWholeRow(services, schema.name, key, senderOf(caller));
       const stateKey = { kind: "row", table: schema.name, key } as const;
       const { height, root, proofs } = await ledger.reads.proveState([stateKey]);
       const proof = proofs[0]!;

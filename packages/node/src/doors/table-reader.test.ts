@@ -34,7 +34,12 @@ function makeState() {
 }
 
 function readerWith(access: TableAccess | undefined) {
-  return createTableReader(makeState(), () => access);
+  const state = makeState();
+  return createTableReader(
+    state,
+    async (query) => state.find(query),
+    () => access,
+  );
 }
 
 const query = { table: "1_deeds", limit: 10 } as const;
@@ -44,8 +49,8 @@ const own: TableAccess = {
   filtered: false,
 };
 
-test("columns and rows are those of the access", () => {
-  const { columns, rows } = readerWith(own).read(query, undefined, caller);
+test("columns and rows are those of the access", async () => {
+  const { columns, rows } = await readerWith(own).read(query, undefined, caller);
   assert.deepEqual(
     columns.map((c) => c.name),
     ["id", "org"],
@@ -57,7 +62,7 @@ test("columns and rows are those of the access", () => {
       [3n, "court"],
     ],
   );
-  const narrowed = readerWith(own).read(
+  const narrowed = await readerWith(own).read(
     { ...query, where: { op: "or", of: [{ op: "ge", column: "id", value: 2n }] } },
     ["id"],
     caller,
@@ -68,24 +73,24 @@ test("columns and rows are those of the access", () => {
   );
 });
 
-test("a closed column can neither be asked for, nor selected nor ordered by", () => {
+test("a closed column can neither be asked for, nor selected nor ordered by", async () => {
   const reader = readerWith(own);
   const closed = { code: "API_COLUMN_DENIED" };
   const where = { op: "not", of: { op: "eq", column: "secret", value: "a" } } as const;
-  assert.throws(() => reader.read(query, ["secret"], caller), closed);
-  assert.throws(() => reader.read({ ...query, where }, undefined, caller), closed);
+  await assert.rejects(reader.read(query, ["secret"], caller), closed);
+  await assert.rejects(reader.read({ ...query, where }, undefined, caller), closed);
   const order = [{ column: "secret" }];
-  assert.throws(() => reader.read({ ...query, order }, undefined, caller), closed);
+  await assert.rejects(reader.read({ ...query, order }, undefined, caller), closed);
 });
 
-test("an open table shows everything, a filtered one refers to its engine", () => {
-  assert.equal(readerWith(undefined).read(query, undefined, caller).rows.length, 3);
+test("an open table shows everything, a filtered one refers to its engine", async () => {
+  assert.equal((await readerWith(undefined).read(query, undefined, caller)).rows.length, 3);
   assert.ok(readerWith(undefined).seesAllRows("1_deeds", caller));
   assert.ok(!readerWith(own).seesAllRows("1_deeds", caller));
   const filtered = readerWith({ ...own, rows: "all", filtered: true });
-  assert.throws(() => filtered.read(query, undefined, caller), { code: "API_TABLE_FILTERED" });
+  await assert.rejects(filtered.read(query, undefined, caller), { code: "API_TABLE_FILTERED" });
   assert.ok(!filtered.seesAllRows("1_deeds", caller));
-  assert.throws(() => readerWith(own).read({ table: "9_x", limit: 1 }, undefined, caller), {
+  await assert.rejects(readerWith(own).read({ table: "9_x", limit: 1 }, undefined, caller), {
     code: "STATE_NO_TABLE",
   });
 });

@@ -4,7 +4,7 @@
  */
 import type { Sender } from "@hanse/ledger";
 import { HanseError } from "@hanse/protocol";
-import type { Condition, Query, StateView, TableSchema } from "@hanse/state";
+import type { Condition, Query, Row, StateView, TableSchema } from "@hanse/state";
 import type { TableReader } from "./services.ts";
 
 /** What a caller may read of a table. */
@@ -38,9 +38,16 @@ function denied(schema: TableSchema, column: string): never {
   );
 }
 
-export function createTableReader(state: StateView, accessOf: AccessRule): TableReader {
+/** Finds durable rows without holding up what executes. */
+export type RowSearch = (query: Query) => Promise<readonly Row[]>;
+
+export function createTableReader(
+  state: Pick<StateView, "schema">,
+  search: RowSearch,
+  accessOf: AccessRule,
+): TableReader {
   return {
-    read(query, columns, caller) {
+    async read(query, columns, caller) {
       const schema = state.schema(query.table);
       if (schema === undefined) {
         throw new HanseError("STATE_NO_TABLE", "notFound", `no table ${query.table}`);
@@ -66,7 +73,7 @@ export function createTableReader(state: StateView, accessOf: AccessRule): Table
         ({ name }) => open?.has(name) !== false && columns?.includes(name) !== false,
       );
       const places = wanted.map((column) => schema.columns.indexOf(column));
-      const rows = state.find(restrict(query, access?.rows ?? "all"));
+      const rows = await search(restrict(query, access?.rows ?? "all"));
       return {
         columns: wanted,
         rows: rows.map(({ values, height }) => ({

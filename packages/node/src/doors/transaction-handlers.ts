@@ -1,5 +1,6 @@
 /** Submitting transactions, and what became of them. */
 import { decodeBatch, toProblem } from "@hanse/api";
+import type { Sender } from "@hanse/ledger";
 import { type Bytes, fromHex, HanseError, toHex } from "@hanse/protocol";
 import type { RowRef } from "@hanse/state";
 import { keyFromText, outcomeToJson, parseHash } from "./json-forms.ts";
@@ -127,7 +128,7 @@ export function createTransactionHandlers(services: NodeServices): Pick<Handlers
       }
       if (refs.length > 0) {
         const { sender } = identify();
-        for (const { table, key } of refs) requireWholeRow(services, table, key, sender);
+        for (const { table, key } of refs) await requireWholeRow(services, table, key, sender);
       }
       const bytes = await services.receipt(id, refs).catch((error: unknown) => {
         if (!(error instanceof HanseError) || error.code !== "LEDGER_WAIT_TIMEOUT") throw error;
@@ -156,16 +157,16 @@ function expired(): HanseError {
  * A proof shows a row whole, so its every column must be open to the caller; that a row is not
  * there may be proven to those who see every row.
  */
-export function requireWholeRow(
+export async function requireWholeRow(
   services: NodeServices,
   table: string,
   key: RowRef["key"],
-  sender: Parameters<NodeServices["tables"]["read"]>[2],
-): void {
+  sender: Sender,
+): Promise<void> {
   const schema = services.state.schema(table)!;
   const column = schema.columns[0]!.name;
   const query = { table, where: { op: "eq", column, value: key }, limit: 1 } as const;
-  const { columns, rows } = services.tables.read(query, undefined, sender);
+  const { columns, rows } = await services.tables.read(query, undefined, sender);
   const whole = columns.length === schema.columns.length;
   if (whole && (rows.length > 0 || services.tables.seesAllRows(table, sender))) return;
   throw new HanseError(

@@ -134,8 +134,10 @@ export async function startTestNode(
   const folder = await createTestFolder(options);
   const fatal: string[] = [];
   const { config } = loadConfig({ file: folder.configFile });
+  const store = createMemoryLedgerStore();
   const memory: OpenedStore = options.store ?? {
-    store: createMemoryLedgerStore(),
+    store,
+    search: async (query) => store.state.find(query),
     close: async () => {},
     onFailure() {},
   };
