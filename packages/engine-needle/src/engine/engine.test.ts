@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCbor, type HanseError, utf8 } from "@hanse/protocol";
+import { createOverlay } from "@hanse/state";
 import { encodeCall } from "../payload/call.ts";
 import { ADA, BEN, EngineRig, packApplication, ROOT } from "../testing/engine-rig.ts";
 
@@ -301,4 +302,49 @@ test("data cost fuel by what they cost a node, and look-ups of nothing are bound
   assert.equal(probed.code, "CONTRACT_PANIC");
   assert.match(probed.error, /more than 1000 contracts, parameters or texts/);
   assert.equal(rig.call(ADA, "Scan").code, "FUEL_EXHAUSTED");
+});
+
+test("an application is there for the next call of the same block, a failed one is not", () => {
+  const rig = new EngineRig();
+  const answer = (number: number, version: string) =>
+    packApplication({
+      version,
+      contracts: [`contract Answer { action { $result = ${number} } }`],
+    });
+  const steps: readonly (readonly [typeof ADA, Uint8Array])[] = [
+    [ROOT, encodeCall("Answer")],
+    [ADA, encodeCall("app.install", { package: answer(1, "1.0.0") })],
+    [ADA, encodeCall("Answer")],
+    [ROOT, encodeCall("app.install", { package: answer(1, "1.0.0") })],
+    [ADA, encodeCall("Answer")],
+    [ADA, encodeCall("app.upgrade", { package: answer(2, "1.1.0") })],
+    [ADA, encodeCall("Answer")],
+    [ROOT, encodeCall("app.upgrade", { package: answer(3, "1.1.0") })],
+    [ADA, encodeCall("Answer")],
+  ];
+  rig.begin();
+  const state = createOverlay(rig.state, rig.block.height);
+  const ends = steps.map(([sender, payload], index) => {
+    state.begin(index);
+    const transaction = rig.transaction(sender, payload);
+    const outcome = rig.engine.apply({ block: rig.block, transaction, index, sender, state });
+    return outcome.code === "ok" && outcome.result.length < 5 ? outcome.result : outcome.code;
+  });
+  assert.deepEqual(ends, [
+    "NEEDLE_NO_CONTRACT",
+    "APP_DENIED",
+    "NEEDLE_NO_CONTRACT",
+    "ok",
+    "1",
+    "APP_DENIED",
+    "1",
+    "ok",
+    "3",
+  ]);
+  assert.equal(
+    code(() => rig.query(ADA, "Answer")),
+    "NEEDLE_NO_CONTRACT",
+  );
+  rig.commit(state.changes());
+  assert.equal(rig.query(ADA, "Answer"), 3);
 });

@@ -11,7 +11,7 @@ import {
   utf8,
   ZERO_HASH,
 } from "@hanse/protocol";
-import { createMemoryState, createOverlay, type MemoryState } from "@hanse/state";
+import { createMemoryState, createOverlay, type MemoryState, type StateChange } from "@hanse/state";
 import { createNeedleEngine, type NeedleEngine } from "../engine/engine.ts";
 import { type CallValue, encodeCall } from "../payload/call.ts";
 
@@ -118,20 +118,29 @@ export class EngineRig {
     };
   }
 
+  /** What an engine makes of a transaction in the block at hand. */
+  apply(engine: NeedleEngine, sender: Sender, transaction: DecodedTransaction) {
+    const state = createOverlay(this.state, this.#height);
+    state.begin(0);
+    const outcome = engine.apply({ block: this.block, transaction, index: 0, sender, state });
+    return { outcome, changes: state.changes() };
+  }
+
+  /** Begins the next block. */
+  begin(): void {
+    this.#height += 1;
+  }
+
+  commit(changes: readonly StateChange[]): void {
+    this.state.apply(this.#height, changes);
+  }
+
   /** Runs a payload as the only transaction of a block. */
   run(sender: Sender, payload: Bytes): Outcome {
-    this.#height += 1;
-    const overlay = createOverlay(this.state, this.#height);
-    overlay.begin(0);
+    this.begin();
     const transaction = this.transaction(sender, payload);
-    const outcome = this.engine.apply({
-      block: this.block,
-      transaction,
-      index: 0,
-      sender,
-      state: overlay,
-    });
-    this.state.apply(this.#height, overlay.changes());
+    const { outcome, changes } = this.apply(this.engine, sender, transaction);
+    this.commit(changes);
     return outcome;
   }
 
