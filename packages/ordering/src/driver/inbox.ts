@@ -31,6 +31,8 @@ const STASH_MAX = 4096;
 const STASH_BYTES_MAX = 64 * 1024 * 1024;
 /** Certificates being verified at once. */
 const CERTIFICATES_IN_CHECK_MAX = 256;
+/** No proposal or certificate is checked for this long for a peer that sent a forged one. */
+const MUTED_MS = 1_000;
 
 export interface InboxPeers {
   /** The peer is past this height: `height` is final there. */
@@ -53,6 +55,8 @@ export class Inbox {
   /** First votes for the height just decided: late, not lost. */
   #late = new Set<string>();
   #inCheck = new Set<string>();
+  /** Who sent a signature that does not hold: its costly messages wait until then. */
+  readonly #mutedUntil = new Map<ValidatorId, number>();
   #height = 0;
 
   constructor(runtime: Runtime, peers: InboxPeers) {
@@ -101,19 +105,29 @@ export class Inbox {
     this.#runtime.report({ t: "badPeer", peer, code });
   }
 
+  #forged(peer: ValidatorId, code: string): void {
+    this.#mutedUntil.set(peer, this.#runtime.options.clock.now() + MUTED_MS);
+    this.#bad(peer, code);
+  }
+
+  #isMuted(peer: ValidatorId): boolean {
+    const until = this.#mutedUntil.get(peer);
+    return until !== undefined && until > this.#runtime.options.clock.now();
+  }
+
   #dispatch(from: ValidatorId, message: WireMessage): void {
     switch (message.t) {
       case "vote":
         this.#onVote(from, message);
         return;
       case "propose":
-        this.#onPropose(from, message);
+        if (!this.#isMuted(from)) this.#onPropose(from, message);
         return;
       case "certificate":
-        this.#onCertificates(from, [message.certificate]);
+        if (!this.#isMuted(from)) this.#onCertificates(from, [message.certificate]);
         return;
       case "certificates":
-        this.#onCertificates(from, message.certificates);
+        if (!this.#isMuted(from)) this.#onCertificates(from, message.certificates);
         return;
       case "need":
         if (!this.#buckets.take(from)) return;
@@ -129,10 +143,13 @@ export class Inbox {
         this.#onBlock(message.block);
         return;
       case "final":
-        this.#onFinal(from, message.block, message.certificate);
+        if (!this.#isMuted(from)) this.#onFinal(from, message.block, message.certificate);
         return;
       case "status":
-        this.#peers.status(from, message);
+        this.#peers.status(
+          from,
+          message.ask && this.#buckets.take(from) ? message : quiet(message),
+        );
         return;
       case "getRange":
         if (this.#buckets.take(from)) this.#peers.serveRange(from, message.from, message.to);
@@ -233,7 +250,7 @@ export class Inbox {
       (ok) => {
         if (this.#runtime.stopped) return;
         if (!ok) {
-          this.#bad(from, "ORDERING_PROPOSAL_SIGNATURE");
+          this.#forged(from, "ORDERING_PROPOSAL_SIGNATURE");
           return;
         }
         // What justifies the proposal first: it may bring us into its view.
@@ -299,7 +316,7 @@ export class Inbox {
           if (mine.length === checks.length && mine.every((verdict) => verdict)) {
             good.push(certificate);
           } else {
-            this.#bad(from, "ORDERING_CERTIFICATE_SIGNATURE");
+            this.#forged(from, "ORDERING_CERTIFICATE_SIGNATURE");
           }
         }
         good.sort((a, b) => a.view - b.view);
@@ -344,11 +361,15 @@ export class Inbox {
       (ok) => {
         if (this.#runtime.stopped) return;
         if (ok) this.#runtime.step({ t: "decided", body, certificate, log: true });
-        else this.#bad(from, "ORDERING_CERTIFICATE_SIGNATURE");
+        else this.#forged(from, "ORDERING_CERTIFICATE_SIGNATURE");
       },
       (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
     );
   }
+}
+
+function quiet(message: Extract<WireMessage, { t: "status" }>): typeof message {
+  return message.ask ? { ...message, ask: false } : message;
 }
 
 function isMember(runtime: Runtime, id: ValidatorId): boolean {
