@@ -22,7 +22,6 @@ export {
   type NetChanges,
   type NetTable,
   netChanges,
-  refKeyHash,
 } from "./tree/state-leaves.ts";
 export { StateTree, type StateTreeUpdate, TREE_LEAVES_MAX } from "./tree/state-tree.ts";
 export {

@@ -11,15 +11,7 @@ import {
   stateValueHash,
 } from "@hanse/protocol";
 import { bytesKey, mapKey } from "../values/column-values.ts";
-import type {
-  KvEntry,
-  KvRef,
-  Row,
-  RowKey,
-  RowRef,
-  StateChange,
-  TableSchema,
-} from "../view/state-view.ts";
+import type { KvEntry, Row, RowKey, StateChange, TableSchema } from "../view/state-view.ts";
 import type { StateTreeUpdate } from "./state-tree.ts";
 
 /** What a block leaves behind of one table: the last word on each row, in order of first change. */
@@ -106,11 +98,4 @@ export function leavesOf(net: NetChanges, sequences: Map<string, bigint>): State
     values.push(after === undefined ? removed : stateValueHash(encodeKvValue(after)));
   }
   return { keyHashes: concatBytes(...keys), valueHashes: concatBytes(...values) };
-}
-
-/** Where the leaf of a row or entry stands. */
-export function refKeyHash(ref: RowRef | KvRef): Hash {
-  return "table" in ref
-    ? stateKeyHash({ kind: "row", table: ref.table, key: ref.key })
-    : stateKeyHash({ kind: "kv", namespace: ref.namespace, key: ref.key });
 }

@@ -2,8 +2,8 @@
  * Columns in PostgreSQL: real types, open to SQL readers. Values travel as binary arrays, one for
  * each column of a batch, and come back as text, which `pg` alone can read.
  */
-import type { ColumnSchema, ColumnType, ColumnValue, RowKey, TableSchema } from "@hanse/state";
-import { ByteWriter } from "../changes/byte-writer.ts";
+import type { ColumnSchema, ColumnType, ColumnValue, Row, RowKey, TableSchema } from "@hanse/state";
+import { ByteReader, ByteWriter } from "../changes/byte-writer.ts";
 
 interface PostgresType {
   /** In `create table`. */
@@ -132,15 +132,44 @@ export function decodeColumn(type: ColumnType, text: string | null): ColumnValue
   }
 }
 
-/** A row as it travels between threads: values in the order of the columns, then the height. */
-export type WireRow = readonly [...values: ColumnValue[], height: number];
-
-export function decodeRow(schema: TableSchema, row: readonly (string | null)[]): WireRow {
+/** A row's values in the order of the columns, then its height, all as the database sent them. */
+function decodeRow(schema: TableSchema, textAt: (column: number) => string | null): Row {
   const { columns } = schema;
-  const values: ColumnValue[] = new Array(columns.length + 1);
-  for (let i = 0; i < columns.length; i++) values[i] = decodeColumn(columns[i]!.type, row[i]!);
-  values[columns.length] = Number(row[columns.length]);
-  return values as unknown as WireRow;
+  const values: ColumnValue[] = new Array(columns.length);
+  for (let i = 0; i < columns.length; i++) values[i] = decodeColumn(columns[i]!.type, textAt(i));
+  return { values, height: Number(textAt(columns.length)) };
+}
+
+export function decodeRows(
+  schema: TableSchema,
+  rows: readonly (readonly (string | null)[])[],
+): Row[] {
+  return rows.map((row) => decodeRow(schema, (column) => row[column]!));
+}
+
+/**
+ * Rows on their way between threads: one block of bytes, which moves without a copy. Cloning
+ * thousands of small arrays costs more than reading them from the database.
+ */
+export function packRows(rows: readonly (readonly (string | null)[])[]): Uint8Array {
+  const writer = new ByteWriter(16 + rows.length * 64);
+  writer.uint(rows.length);
+  for (const row of rows) {
+    for (const text of row) {
+      writer.byte(text === null ? 0 : 1);
+      if (text !== null) writer.text(text);
+    }
+  }
+  return writer.take();
+}
+
+export function unpackRows(schema: TableSchema, packed: Uint8Array): Row[] {
+  const reader = new ByteReader(packed);
+  const rows: Row[] = [];
+  // Columns are asked for in order, so the reader just goes on.
+  const next = () => (reader.byte() === 0 ? null : reader.text());
+  for (let left = reader.uint(); left > 0; left--) rows.push(decodeRow(schema, next));
+  return rows;
 }
 
 /** Keys as the array parameter of `= any(…)`. */

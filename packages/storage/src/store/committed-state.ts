@@ -21,7 +21,7 @@ import {
   validatePage,
   widenValues,
 } from "@hanse/state";
-import type { WireRow } from "../rows/column-codec.ts";
+import { encodeKeys, unpackRows } from "../rows/column-codec.ts";
 import type { OpenedTable } from "../worker/ledger-database.ts";
 import type { WireEntry } from "../worker/ledger-reads.ts";
 import { PendingChanges } from "./pending-changes.ts";
@@ -50,9 +50,8 @@ function sizeOfRow(row: Row): number {
   return bytes;
 }
 
-function toRow(wire: WireRow): Row {
-  const values = wire.slice(0, -1) as ColumnValue[];
-  return { values, height: wire[wire.length - 1] as number };
+function byKey(rows: readonly Row[]): Map<bigint | string, Row> {
+  return new Map(rows.map((row) => [mapKey(row.values[0] as RowKey), row]));
 }
 
 function toEntry({ key, value, height, index }: WireEntry): KvEntry {
@@ -133,8 +132,9 @@ export class PostgresState implements CommittedState {
     validatePage(query);
     if (table.durable === undefined) return [];
     compileCondition(table.durable, query.where);
-    const found = await this.#link.call("search", { schema: table.durable, query });
-    return found.map((wire) => this.#widen(table, toRow(wire)));
+    const schema = table.durable;
+    const found = unpackRows(schema, await this.#link.call("search", { schema, query }));
+    return found.map((row) => this.#widen(table, row));
   }
 
   #widen(table: Table, row: Row): Row {
@@ -153,10 +153,16 @@ export class PostgresState implements CommittedState {
     if (table.durable === undefined) return undefined;
     const schema = table.durable;
     validateKey(name, schema.columns[0]!, key);
-    const [wire] = this.#ask(() => this.#link.callBlocking("rows", { schema, keys: [key] }));
-    const row = wire === undefined ? undefined : toRow(wire);
+    const [row] = this.#readRows(schema, [key]);
     this.#rows.fill(name, id, row);
     return row === undefined ? undefined : this.#widen(table, row);
+  }
+
+  #readRows(schema: TableSchema, keys: readonly RowKey[]): Row[] {
+    const packed = encodeKeys(schema, keys);
+    return this.#ask(() =>
+      unpackRows(schema, this.#link.callBlocking("rows", { schema, keys: packed })),
+    );
   }
 
   #rowsByKey(name: string, keys: readonly ColumnValue[]): Row[] {
@@ -176,10 +182,7 @@ export class PostgresState implements CommittedState {
     }
     const schema = table.durable;
     if (missing.size === 0 || schema === undefined) return rows;
-    const wires = this.#ask(() =>
-      this.#link.callBlocking("rows", { schema, keys: [...missing.values()] }),
-    );
-    const fetched = new Map(wires.map((wire) => [mapKey(wire[0] as RowKey), toRow(wire)]));
+    const fetched = byKey(this.#readRows(schema, [...missing.values()]));
     for (const id of missing.keys()) {
       const row = fetched.get(id);
       this.#rows.fill(name, id, row);
@@ -195,9 +198,10 @@ export class PostgresState implements CommittedState {
     const keys = keysOf(table.schema, query.where);
     const base = {
       find: (asked: Query) =>
-        this.#ask(() =>
-          this.#link.callBlocking("find", { schema: table.durable!, query: asked }),
-        ).map(toRow),
+        this.#ask(() => {
+          const schema = table.durable!;
+          return unpackRows(schema, this.#link.callBlocking("find", { schema, query: asked }));
+        }),
       count: () => 0,
     };
     return mergeFind(
@@ -316,12 +320,10 @@ export class PostgresState implements CommittedState {
   async #fetchRows(name: string, keys: ReadonlyMap<bigint | string, RowKey>): Promise<void> {
     const schema = this.#tables.get(name)?.durable;
     if (schema === undefined) return;
-    const wires = await this.#link.call("rows", { schema, keys: [...keys.values()] });
-    const found = new Map(wires.map((wire) => [mapKey(wire[0] as RowKey), wire]));
-    for (const id of keys.keys()) {
-      const wire = found.get(id);
-      this.#rows.fill(name, id, wire === undefined ? undefined : toRow(wire));
-    }
+    const packed = encodeKeys(schema, [...keys.values()]);
+    const answer = await this.#link.call("rows", { schema, keys: packed });
+    const found = byKey(unpackRows(schema, answer));
+    for (const id of keys.keys()) this.#rows.fill(name, id, found.get(id));
   }
 
   async #fetchKv(refs: readonly KvRef[]): Promise<void> {

@@ -1,7 +1,6 @@
 /** What the executing thread asks of the database worker, and how questions travel. */
 import type { Hash, StateKey, StateProof } from "@hanse/protocol";
 import type { Query, RowKey, TableSchema } from "@hanse/state";
-import type { WireRow } from "../rows/column-codec.ts";
 import type { BlockRow } from "./block-writer.ts";
 import type { LedgerHead, OpenedTable } from "./ledger-database.ts";
 import type { WireBlock, WireEntry, WireHistory } from "./ledger-reads.ts";
@@ -24,10 +23,11 @@ export interface DatabaseCalls {
   };
   treeSize(none: null): { readonly leaves: number; readonly bytes: number };
   close(how: "drain" | "now"): void;
-  rows(at: { schema: TableSchema; keys: readonly RowKey[] }): readonly WireRow[];
-  find(at: { schema: TableSchema; query: Query }): readonly WireRow[];
+  /** `keys` as `encodeKeys` packs them; the answer is for `unpackRows`, as that of `find` is. */
+  rows(at: { schema: TableSchema; keys: Uint8Array }): Uint8Array;
+  find(at: { schema: TableSchema; query: Query }): Uint8Array;
   /** Rows for a reader from outside, on a connection of its own. */
-  search(at: { schema: TableSchema; query: Query }): readonly WireRow[];
+  search(at: { schema: TableSchema; query: Query }): Uint8Array;
   count(at: { schema: TableSchema; query: Pick<Query, "where"> }): {
     readonly height: number;
     readonly count: number;

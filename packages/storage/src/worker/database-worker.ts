@@ -129,13 +129,22 @@ async function answer({ id, name, argument, blocking }: CallMessage): Promise<vo
     const { code, kind, details } = error;
     message = { id, error: { code, kind, message: error.message, details } };
   }
+  const transfer = memoryOf(name, message);
   if (!blocking) {
-    port.postMessage(message);
+    port.postMessage(message, transfer);
     return;
   }
-  blockingPort!.postMessage(message);
+  blockingPort!.postMessage(message, transfer);
   Atomics.add(count, 0, 1);
   Atomics.notify(count, 0);
+}
+
+/** Packed rows move to the asker; anything else is copied. */
+function memoryOf(name: CallName, message: AnswerMessage): ArrayBuffer[] {
+  const isRows = name === "rows" || name === "find" || name === "search";
+  if (!isRows || !("value" in message)) return [];
+  const { buffer, byteLength } = message.value as Uint8Array;
+  return byteLength * 2 > buffer.byteLength ? [buffer as ArrayBuffer] : [];
 }
 
 function isDatabaseError(thrown: unknown): boolean {

@@ -6,6 +6,7 @@ import {
   mapKey,
   netChanges,
   type Query,
+  type Row,
   type RowKey,
   type StateChange,
   StateTree,
@@ -16,17 +17,17 @@ import { decodeChanges } from "../changes/change-record.ts";
 import {
   arrayParameter,
   decodeBytea,
-  decodeRow,
+  decodeRows,
   encodeArray,
   encodeKeys,
+  packRows,
   quoteName,
   selectList,
-  type WireRow,
 } from "../rows/column-codec.ts";
 import { countStatement, findStatement } from "../rows/query-sql.ts";
 import { indexPartName } from "../schema/ledger-tables.ts";
 import { decompress } from "./ledger-database.ts";
-import type { SqlClient } from "./sql-client.ts";
+import type { SqlClient, SqlRow } from "./sql-client.ts";
 
 /** Rows one look-up by keys asks for at a time. */
 const KEYS_PER_READ = 10_000;
@@ -75,22 +76,22 @@ export class LedgerReader {
     return `${quoteName(this.#schemaName)}.${quoteName(name)}`;
   }
 
-  async rows(schema: TableSchema, keys: readonly RowKey[]): Promise<WireRow[]> {
-    const key = schema.columns[0]!;
-    const text = `select ${selectList(schema)} from ${this.#table(schema.name)} where ${quoteName(key.name)} = any(${arrayParameter(key.type, 1)})`;
-    const found: WireRow[] = [];
-    for (let from = 0; from < keys.length; from += KEYS_PER_READ) {
-      const some = keys.slice(from, from + KEYS_PER_READ);
-      const { rows } = await this.#client.query(text, [encodeKeys(schema, some)]);
-      for (const row of rows) found.push(decodeRow(schema, row));
-    }
-    return found;
+  /** Rows with these keys (the array parameter of a look-up), packed. */
+  async rows(schema: TableSchema, keys: Uint8Array): Promise<Uint8Array> {
+    return packRows(await this.#rows(schema, keys));
   }
 
-  async find(schema: TableSchema, query: Query): Promise<WireRow[]> {
+  async #rows(schema: TableSchema, keys: Uint8Array): Promise<readonly SqlRow[]> {
+    const key = schema.columns[0]!;
+    const text = `select ${selectList(schema)} from ${this.#table(schema.name)} where ${quoteName(key.name)} = any(${arrayParameter(key.type, 1)})`;
+    const parameter = Buffer.from(keys.buffer, keys.byteOffset, keys.length);
+    return (await this.#client.query(text, [parameter])).rows;
+  }
+
+  async find(schema: TableSchema, query: Query): Promise<Uint8Array> {
     const { text, values } = findStatement(this.#schemaName, schema, query);
     const { rows } = await this.#client.query(text, values);
-    return rows.map((row) => decodeRow(schema, row));
+    return packRows(rows);
   }
 
   async count(schema: TableSchema, query: Pick<Query, "where">) {
@@ -236,8 +237,8 @@ export class LedgerReader {
   ): Promise<WireHistory[]> {
     const entries: WireHistory[] = [];
     const beforeHeight = page.beforeHeight ?? Number.MAX_SAFE_INTEGER;
-    const [row] = await this.rows(schema, [key]);
-    let height = row === undefined ? undefined : (row[row.length - 1] as number);
+    const [row] = decodeRows(schema, await this.#rows(schema, encodeKeys(schema, [key])));
+    let height = row?.height;
     if (height === undefined) height = await this.#removedBelow(table, key, beforeHeight);
     for (let blocks = 0; height !== undefined && blocks < HISTORY_BLOCKS_MAX; blocks++) {
       const { rows } = await this.#client.query(
@@ -312,10 +313,8 @@ export class LedgerReader {
         head.tables.set(name!, { rows: new Map(), highest: BigInt(highest!) });
         tree.update(leavesOf(head, new Map([[name!, 0n]])));
         await this.#scan(schema, (rows) => {
-          const changes = rows.map((row): StateChange => {
-            const values = row.slice(0, -1) as ColumnValue[];
-            const after = { values, height: row[row.length - 1] as number };
-            const key = values[0] as RowKey;
+          const changes = rows.map((after): StateChange => {
+            const key = after.values[0] as RowKey;
             return { kind: "row", table: name!, key, before: undefined, after, index: 0 };
           });
           // The sequence's leaf is set above; the keys of rows must not set it again.
@@ -338,13 +337,13 @@ export class LedgerReader {
     }
   }
 
-  async #scan(schema: TableSchema, take: (rows: WireRow[]) => void): Promise<void> {
+  async #scan(schema: TableSchema, take: (rows: Row[]) => void): Promise<void> {
     await this.#client.run(
       `declare scan cursor for select ${selectList(schema)} from ${this.#table(schema.name)}`,
     );
     for (;;) {
       const { rows } = await this.#client.query(`fetch ${ROWS_PER_SCAN} from scan`);
-      if (rows.length > 0) take(rows.map((row) => decodeRow(schema, row)));
+      if (rows.length > 0) take(decodeRows(schema, rows));
       if (rows.length < ROWS_PER_SCAN) break;
     }
     await this.#client.run("close scan");
