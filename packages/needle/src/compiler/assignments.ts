@@ -50,9 +50,6 @@ function compileStore(
         ) {
           throw located(mismatch(`$${name}`, value, typeText(before)), site);
         }
-      } else if (value !== null && hasType(variables.get(name) ?? null, "money")) {
-        variables.set(name, moneyOf(value, site));
-        return;
       }
       variables.set(name, value);
     };
