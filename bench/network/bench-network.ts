@@ -9,6 +9,7 @@ import {
   type LedgerClient,
   loadNamedAccount,
   loadPackage,
+  NETWORK_ADMIN_ROLE,
   type NetworkFolder,
   openLedger,
   upNetwork,
@@ -68,7 +69,7 @@ export async function startBenchNetwork(
         name: id,
         nodes: 1,
         people: [
-          { name: `${id}-admin`, roles: [ADMIN_ROLE] },
+          { name: `${id}-admin`, roles: [ADMIN_ROLE, NETWORK_ADMIN_ROLE] },
           ...Array.from({ length: SENDERS / orgs.length }, (_, s) => ({
             name: `sender-${i * (SENDERS / orgs.length) + s + 1}`,
             roles: [],

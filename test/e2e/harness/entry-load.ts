@@ -12,6 +12,9 @@ export interface EntryLoad {
   stop(): Promise<void>;
 }
 
+/** Submits under way at once. */
+const LANES = 6;
+
 /** Sends entries round the nodes given until stopped; nodes that fail are passed over. */
 export async function startEntryLoad(
   network: TestNetwork,
@@ -26,8 +29,8 @@ export async function startEntryLoad(
       options.nodes.map(async (node) => [node, await network.client(node)] as const),
     ),
   );
-  const send = async () => {
-    for (let i = 0; !stopped; i++) {
+  const send = async (lane: number) => {
+    for (let i = lane; !stopped; i += LANES) {
       const node = options.nodes[i % options.nodes.length]!;
       const label = `${options.prefix}-${i}`;
       try {
@@ -61,7 +64,8 @@ export async function startEntryLoad(
       await pause(20);
     }
   };
-  const running = Promise.all([send(), watch()]);
+  const lanes = Array.from({ length: LANES }, (_, lane) => send(lane));
+  const running = Promise.all([...lanes, watch()]);
   return {
     accepted,
     final,
