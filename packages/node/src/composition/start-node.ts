@@ -1,65 +1,38 @@
 /**
- * The composition root: the only place that names concrete adapters. Opens everything bottom up,
- * and closes it top down; a start that fails half way closes what it opened.
+ * The composition root: the only place that puts concrete adapters together. Opens everything
+ * bottom up, and closes it top down; a start that fails half way closes what it opened.
  */
-import { availableParallelism } from "node:os";
-import { seedEcosystem } from "@hanse/ecosystem";
-import { resolveSender, seedIdentity, senderRows } from "@hanse/identity";
-import {
-  type BlockContext,
-  type ContractEngine,
-  createLedger,
-  createNativeCodec,
-  type Ledger,
-  type LedgerStore,
-  type Sender,
-} from "@hanse/ledger";
-import { createNativeEngine, createNotesModule, createRegistryModule } from "@hanse/modules";
-import { createTlsTransport, readTlsIdentity, type TlsTransport } from "@hanse/network";
-import {
-  type Clock,
-  createBuiltinEngine,
-  createFixedPolicy,
-  type EngineEvent,
-  type OrderingEngine,
-  openSigner,
-} from "@hanse/ordering";
+import type { Ledger, LedgerStore } from "@hanse/ledger";
+import { createTlsTransport, type TlsTransport } from "@hanse/network";
+import type { Clock, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import {
   encodeReceipt,
-  equalBytes,
   type GenesisDocument,
   genesisValidatorSet,
-  HASH_BACKEND,
-  HanseError,
+  type HanseError,
   type Hash,
-  KEY_BACKENDS,
-  type KeyPair,
-  ledgerIdOf,
   readyKeyBackends,
-  signMessage,
   toHanseError,
   toHex,
 } from "@hanse/protocol";
-import { PAIR_HASHER, type Query, type Row, type StateView } from "@hanse/state";
+import type { Query, Row } from "@hanse/state";
 import type { NodeConfig } from "../config/schema.ts";
 import { type NodeDisk, openDisk } from "../disk/open-disk.ts";
 import { createHttpDoors } from "../doors/http-server.ts";
 import type { NodeServices } from "../doors/services.ts";
-import { createTableReader, type TableAccess } from "../doors/table-reader.ts";
+import { createTableReader } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
-import {
-  checkNodeFolder,
-  foldersOf,
-  loadConsensusKey,
-  loadGenesis,
-  loadTlsPem,
-  noteDatabase,
-} from "../folder/node-folder.ts";
+import { checkNodeFolder, foldersOf, noteDatabase } from "../folder/node-folder.ts";
 import type { NodeLog } from "../log/create-log.ts";
-import { createNodeMetrics } from "../metrics/node-metrics.ts";
+import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
+import { loadNodeIdentity, type NodeIdentity, nameBackends } from "./node-identity.ts";
+import { type EngineWithRights, openLedger } from "./open-ledger.ts";
+import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
 import { spreadTransactions } from "./transaction-spreading.ts";
+
+export type { EngineWithRights } from "./open-ledger.ts";
 
 export interface OpenedStore {
   readonly store: LedgerStore;
@@ -68,16 +41,6 @@ export interface OpenedStore {
   close(): Promise<void>;
   /** Told once when the database is gone. */
   onFailure(handler: (error: HanseError) => void): void;
-}
-
-/** A contract engine whose tables have rights of their own. */
-export interface EngineWithRights extends ContractEngine {
-  readAccess(
-    table: string,
-    caller: Sender | undefined,
-    state: StateView,
-    block: BlockContext,
-  ): TableAccess | undefined;
 }
 
 /** What a start takes from outside itself, so that a test can bring a store in memory. */
@@ -91,7 +54,7 @@ export interface NodeAdapters {
     readonly log: NodeLog;
   }) => Promise<OpenedStore>;
   readonly createNeedle?: () => EngineWithRights;
-  /** The node can do nothing useful any more: the database or the process is broken. */
+  /** The node can do nothing useful any more: the database or a thread is gone. */
   readonly onFatal: (error: HanseError) => void;
 }
 
@@ -118,6 +81,9 @@ const clock: Clock = {
   },
 };
 
+/** Patience of a receipt with the block that certifies it. */
+const RECEIPT_MS_MAX = 10_000;
+
 /** Runs what was pushed, last first. */
 class Closers {
   readonly #list: (() => unknown)[] = [];
@@ -135,56 +101,21 @@ class Closers {
   }
 }
 
-/** @throws HanseError naming key, file and remedy when genesis, keys and configuration disagree. */
-function checkIdentity(
-  config: NodeConfig,
-  genesis: GenesisDocument,
-  consensusKey: KeyPair,
-  tlsFingerprint: Hash,
-) {
-  const { id, org } = config.node;
-  const refuse = (code: string, field: string, message: string): never => {
-    throw new HanseError(code, "rejected", `${field}: ${message}`, { details: { field } });
-  };
-  const own = genesis.nodes.find((node) => node.id === id);
-  if (own === undefined) {
-    return refuse("NODE_UNKNOWN", "node.id", `genesis has no node ${id}`);
+/** What went wrong for good; the first reason stays. */
+class Failure {
+  readonly #log: NodeLog;
+  reason: string | undefined;
+  constructor(log: NodeLog) {
+    this.#log = log;
   }
-  if (org !== undefined && own.org !== org) {
-    refuse("NODE_UNKNOWN", "node.org", `genesis has ${id} under ${own.org}, not ${org}`);
+  set(reason: string): void {
+    if (this.reason !== undefined) return;
+    this.reason = reason;
+    this.#log.fatal({ reason }, "the node has stopped voting; reads go on");
   }
-  const { publicKey } = consensusKey;
-  if (own.key.algorithm !== publicKey.algorithm || !equalBytes(own.key.bytes, publicKey.bytes)) {
-    refuse("NODE_KEY", "keys.consensus", `is not the key that genesis has for ${id}`);
-  }
-  if (!equalBytes(own.tlsFingerprint, tlsFingerprint)) {
-    refuse("NODE_KEY", "keys.tls", `is not the key whose fingerprint genesis has for ${id}`);
-  }
-  for (const peer of config.network.peers) {
-    if (peer.id === id) refuse("NODE_PEERS", "network.peers", `${id} is this node itself`);
-    if (!genesis.nodes.some((node) => node.id === peer.id)) {
-      refuse("NODE_PEERS", "network.peers", `genesis has no node ${peer.id}`);
-    }
-  }
-  return own;
 }
 
-function nameBackends(log: NodeLog): Readonly<Record<string, string>> {
-  const backends: Record<string, string> = { sha256: HASH_BACKEND, stateTree: PAIR_HASHER };
-  const slow: string[] = [];
-  for (const [algorithm, info] of Object.entries(KEY_BACKENDS)) {
-    backends[algorithm] = info.name;
-    if (!info.fast) slow.push(`${algorithm} by ${info.name}`);
-  }
-  if (slow.length > 0) {
-    log.warn(
-      { slow },
-      "SLOW CRYPTOGRAPHY: a native library is missing here, verification takes many times longer; reinstall the dependencies on this machine",
-    );
-  }
-  return backends;
-}
-
+/** @throws HanseError naming key, file and remedy. */
 export async function startNode(config: NodeConfig, adapters: NodeAdapters): Promise<RunningNode> {
   const closers = new Closers();
   try {
@@ -192,6 +123,60 @@ export async function startNode(config: NodeConfig, adapters: NodeAdapters): Pro
   } catch (error) {
     await closers.run(adapters.log);
     throw error;
+  }
+}
+
+function openTransport(
+  { network }: NodeConfig,
+  { genesis, ledgerId, node, tls }: NodeIdentity,
+  log: NodeLog,
+): TlsTransport {
+  return createTlsTransport({
+    self: node.id,
+    identity: tls,
+    listen: network,
+    peers: genesis.nodes
+      .filter((other) => other.id !== node.id)
+      .map(({ id, tlsFingerprint }) => ({
+        id,
+        address: network.peers.find((peer) => peer.id === id)?.address,
+        tlsFingerprint,
+      })),
+    ledgerId,
+    limits: {
+      frameBytesMax: network.frameBytesMax,
+      queueBytesMax: network.queueBytesMax,
+      bytesPerSecond: network.peerBytesPerSecond,
+      framesPerSecond: network.peerFramesPerSecond,
+      keepaliveMs: network.keepaliveMs,
+      reconnectMsMax: network.reconnectMsMax,
+    },
+    log: log.child({ part: "network" }),
+  });
+}
+
+const NOT_YET: OrderingStatus = {
+  height: 0,
+  view: 0,
+  role: "observer",
+  syncing: false,
+  quarantined: undefined,
+  stalledSince: undefined,
+  peers: [],
+};
+
+/** Counts outcomes by code, as they become durable. */
+async function countOutcomes(
+  blocks: ReturnType<Ledger["subscribe"]>,
+  metrics: NodeMetrics,
+  log: NodeLog,
+): Promise<void> {
+  try {
+    for await (const block of blocks) {
+      for (const { outcome } of block.transactions) metrics.onOutcome(outcome.code);
+    }
+  } catch (error) {
+    log.warn({ err: toHanseError(error) }, "outcomes are not counted any more");
   }
 }
 
@@ -204,199 +189,92 @@ async function openNode(
   const startedAt = clock.now();
   await readyKeyBackends();
   const backends = nameBackends(log);
-  const genesis = loadGenesis(config);
-  const ledgerId = ledgerIdOf(genesis);
-  const consensusKey = loadConsensusKey(config);
-  const identity = readTlsIdentity(loadTlsPem(config));
-  const own = checkIdentity(config, genesis, consensusKey, identity.fingerprint);
-  const { id } = config.node;
+  const identity = loadNodeIdentity(config);
+  const { genesis, ledgerId, node } = identity;
   log.info(
-    { org: own.org, ledgerId: toHex(ledgerId), network: genesis.network, backends },
+    { org: node.org, ledgerId: toHex(ledgerId), network: genesis.network, backends },
     "node starts",
   );
+
   const note = checkNodeFolder(config, ledgerId);
   const lock = lockFolder(config.node.dataDir);
   closers.push(() => lock.release());
-
-  let failed: string | undefined;
-  let stopping = false;
-  const fail = (reason: string) => {
-    if (failed !== undefined) return;
-    failed = reason;
-    log.fatal({ reason }, "the node has stopped voting; reads go on");
+  const failure = new Failure(log);
+  const fatal = (error: HanseError) => {
+    failure.set(error.message);
+    adapters.onFatal(error);
   };
+  const opened = await adapters.openStore({ config, genesis, ledgerId, log });
+  closers.push(() => opened.close());
+  opened.onFailure(fatal);
+  noteDatabase(config, note);
+  const { store } = opened;
+  const folders = foldersOf(config);
   const openNodeDisk = (folder: string): NodeDisk => {
-    const disk = openDisk(folder, (error) => fail(error.message));
+    const disk = openDisk(folder, (error) => failure.set(error.message));
     closers.push(() => disk.close());
     return disk;
   };
-
-  const opened = await adapters.openStore({ config, genesis, ledgerId, log });
-  closers.push(() => opened.close());
-  noteDatabase(config, note);
-  opened.onFailure((error) => {
-    fail(error.message);
-    adapters.onFatal(error);
-  });
-  const { store } = opened;
-
-  const verifiers = createVerificationPool(
-    config.workers.count === 0 ? Math.min(4, availableParallelism()) : config.workers.count,
-    (error) => {
-      fail(error.message);
-      adapters.onFatal(error);
-    },
-  );
+  const [journal, disk] = [openNodeDisk(folders.journal), openNodeDisk(folders.ordering)];
+  const verifiers = createVerificationPool(config.workers.count, fatal);
   closers.push(() => verifiers.close());
-  const metrics = createNodeMetrics({ process: config.metrics.process });
-  const validators = genesisValidatorSet(genesis);
-
-  const transport: TlsTransport = createTlsTransport({
-    self: id,
-    identity,
-    listen: config.network,
-    peers: genesis.nodes
-      .filter((node) => node.id !== id)
-      .map((node) => ({
-        id: node.id,
-        address: config.network.peers.find((peer) => peer.id === node.id)?.address,
-        tlsFingerprint: node.tlsFingerprint,
-      })),
-    ledgerId,
-    limits: {
-      frameBytesMax: config.network.frameBytesMax,
-      queueBytesMax: config.network.queueBytesMax,
-      bytesPerSecond: config.network.peerBytesPerSecond,
-      framesPerSecond: config.network.peerFramesPerSecond,
-      keepaliveMs: config.network.keepaliveMs,
-      reconnectMsMax: config.network.reconnectMsMax,
-    },
-    log: log.child({ part: "network" }),
-  });
 
   /** What is asked before it is there. */
   const later: { engine?: OrderingEngine; ledger?: Ledger } = {};
-  const orderingStatus = () =>
-    later.engine?.status() ?? {
-      height: 0,
-      view: 0,
-      role: "observer" as const,
-      syncing: false,
-      quarantined: undefined,
-      stalledSince: undefined,
-      peers: [],
-    };
+  let stopping = false;
+  const validators = genesisValidatorSet(genesis);
+  const transport = openTransport(config, identity, log);
+  const orderingStatus = () => later.engine?.status() ?? NOT_YET;
   const readiness = createReadiness({
-    self: id,
+    self: node.id,
     validators,
     ordering: orderingStatus,
     connected: () => transport.peers(),
-    failed: () => failed ?? later.ledger?.halted,
+    failed: () => failure.reason ?? later.ledger?.halted,
     stopping: () => stopping,
     now: clock.now,
     startedAt,
   });
 
-  const folders = foldersOf(config);
-  const journal = openNodeDisk(folders.journal);
+  const metrics = createNodeMetrics({ process: config.metrics.process });
   const needle = genesis.engines.includes("needle") ? adapters.createNeedle?.() : undefined;
-  const engines: ContractEngine[] = [];
-  for (const kind of genesis.engines) {
-    if (kind === "native") {
-      engines.push(createNativeEngine([createRegistryModule(), createNotesModule()]));
-    } else if (kind === "needle" && needle !== undefined) {
-      engines.push(needle);
-    } else {
-      throw new HanseError(
-        "NODE_ENGINE",
-        "rejected",
-        `ledger.genesis: this node has no contract engine ${kind}; run a version that has it`,
-      );
-    }
-  }
-  const ledger: Ledger = await createLedger({
+  const ledger = await openLedger({
+    config,
     genesis,
     store,
-    engines,
-    codecs: [createNativeCodec()],
-    resolveSender,
-    senderRows,
-    seed(overlay) {
-      seedIdentity(overlay, genesis);
-      if (genesis.engines.includes("needle")) seedEcosystem(overlay, genesis);
-    },
-    verifyBatch: verifiers.verify,
-    clock,
     journal,
-    log: log.child({ part: "ledger" }),
-    metrics: metrics.ledger,
-    onAlarm(alarm) {
-      log.error({ ...alarm }, "alarm of the ledger");
-      if (!alarm.fatal) return;
-      fail(alarm.message);
-      if (alarm.kind === "storage") {
-        adapters.onFatal(new HanseError("NODE_DATABASE", "corrupt", alarm.message));
-      }
-    },
+    clock,
+    needle,
+    metrics,
+    log,
+    verifyBatch: verifiers.verify,
     unavailable: readiness.unavailable,
-    limits: {
-      mempool: {
-        countMax: config.mempool.transactionsMax,
-        bytesMax: config.mempool.bytesMax,
-        perSenderMax: config.mempool.perSenderMax,
-        ...(config.mempool.perOrgPercentMax === undefined
-          ? {}
-          : { organizationShare: config.mempool.perOrgPercentMax / 100 }),
-      },
-      admission: { batchCountMax: config.api.batchTransactionsMax },
+    onAlarm({ kind, fatal: isFatal, message, facts }) {
+      log.error({ ...facts, kind, fatal: isFatal }, `alarm of the ledger: ${message}`);
+      if (isFatal) failure.set(message);
     },
   });
   later.ledger = ledger;
   closers.push(() => ledger.stop());
-
-  const disk = openNodeDisk(folders.ordering);
-  const signer = openSigner({
-    disk,
-    id,
-    publicKey: consensusKey.publicKey,
-    ledgerId,
-    sign: (message) => signMessage(consensusKey, message),
-  });
-  const built = createBuiltinEngine({
-    ledgerId,
-    genesisSet: validators,
-    genesisTime: genesis.time,
-    app: ledger,
+  const engine = openOrdering({
+    config,
+    identity,
+    validators,
+    ledger,
+    store,
     transport,
     disk,
-    signer,
     clock,
-    policy: createFixedPolicy(),
-    blocks: store,
     verify: verifiers.verifyUrgent,
-    blockIntervalMsMin: Math.max(
-      genesis.params.blockIntervalMsMin,
-      config.ordering.blockIntervalMs,
-    ),
-    blockBytesMax: genesis.params.blockBytesMax,
-    timeouts: {
-      viewMs: config.ordering.viewMs,
-      viewStepMs: config.ordering.viewStepMs,
-      viewMsMax: config.ordering.viewMsMax,
-      graceMs: config.ordering.graceMs,
-      resendMs: config.ordering.resendMs,
-    },
-    tuning: { stalledAfterMs: config.ordering.stalledMs },
-    report: (event) => {
+    report(event) {
       metrics.onEngineEvent(event);
       logEngineEvent(log, event);
-      if (event.t === "halted") fail(`${event.code}: ${event.message}`);
+      if (event.t === "halted") failure.set(`${event.code}: ${event.message}`);
     },
   });
-  later.engine = built;
-
+  later.engine = engine;
+  ledger.onWork(() => engine.wake());
   const spread = spreadTransactions(ledger, transport, log);
-  ledger.onWork(() => built.wake());
 
   const services: NodeServices = {
     config,
@@ -415,13 +293,10 @@ async function openNode(
     info: () => store.info(),
     links: () => transport.links(),
     notReady: readiness.notReady,
-    async receipt(transactionId, refs) {
-      const receipt = await ledger.receipt({
-        id: transactionId,
-        state: refs.map(({ table, key }) => ({ kind: "row" as const, table, key })),
-        timeoutMs: Math.min(10_000, config.api.waitMsMax),
-      });
-      return encodeReceipt(receipt);
+    async receipt(id, refs) {
+      const state = refs.map(({ table, key }) => ({ kind: "row", table, key }) as const);
+      const timeoutMs = Math.min(RECEIPT_MS_MAX, config.api.waitMsMax);
+      return encodeReceipt(await ledger.receipt({ id, state, timeoutMs }));
     },
     metrics: async () => ({
       text: await metrics.registry.metrics(),
@@ -442,14 +317,12 @@ async function openNode(
     spreadDropped: () => spread.dropped,
   });
   const outcomes = ledger.subscribe(ledger.tip.height + 1);
-  void countOutcomes(outcomes, metrics.onOutcome).catch((error: unknown) =>
-    log.warn({ err: toHanseError(error) }, "outcomes are not counted any more"),
-  );
+  void countOutcomes(outcomes, metrics, log);
 
   closers.push(() => transport.stop());
   const network = await transport.start();
-  closers.push(() => built.stop("drain"));
-  await built.start();
+  closers.push(() => engine.stop("drain"));
+  await engine.start();
   closers.push(() => doors.close());
   const api = await doors.listen();
   const { height } = await store.info();
@@ -457,7 +330,7 @@ async function openNode(
 
   let stopped: Promise<void> | undefined;
   return {
-    id,
+    id: node.id,
     ledgerId,
     api,
     network,
@@ -473,44 +346,4 @@ async function openNode(
       return stopped;
     },
   };
-}
-
-async function countOutcomes(
-  blocks: ReturnType<Ledger["subscribe"]>,
-  count: (code: string) => void,
-): Promise<void> {
-  for await (const block of blocks) {
-    for (const { outcome } of block.transactions) count(outcome.code);
-  }
-}
-
-/** One info line per this many blocks; each one at debug. */
-const BLOCKS_PER_LINE = 100;
-
-function logEngineEvent(log: NodeLog, event: EngineEvent): void {
-  const { t: _, ...facts } = event;
-  switch (event.t) {
-    case "final":
-      if (event.height % BLOCKS_PER_LINE === 0) log.info(facts, "blocks are final");
-      else log.debug(facts, "block is final");
-      return;
-    case "committed":
-      log.trace(facts, "block is durable");
-      return;
-    case "syncing":
-    case "synced":
-    case "quarantineOver":
-      log.info(facts, event.t);
-      return;
-    case "evidence":
-      log.error({ kind: "evidence" }, "a validator contradicted itself");
-      return;
-    case "badPeer":
-    case "quarantine":
-      log.warn(facts, event.t);
-      return;
-    case "alarm":
-    case "halted":
-      log.error(facts, event.t);
-  }
 }
