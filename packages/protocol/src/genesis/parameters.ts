@@ -26,7 +26,7 @@ export const DEFAULT_LEDGER_PARAMS: LedgerParams = {
   validityWindowMs: 86_400_000,
   blockIntervalMsMin: 20,
   fuelPerTransactionMax: 20_000_000,
-  fuelPerBlockMax: 2_000_000_000,
+  fuelPerBlockMax: 200_000_000,
   contractMemoryBytesMax: 128 * 1024 * 1024,
 };
 
