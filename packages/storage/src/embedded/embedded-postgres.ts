@@ -90,9 +90,10 @@ function corrupt(dir: string, what: string, details: Record<string, string> = {}
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-function logTail(file: string): string {
+/** @param from where in the log this start began. */
+function logTail(file: string, from = 0): string {
   try {
-    const lines = fs.readFileSync(file, "utf8").trimEnd().split("\n");
+    const lines = fs.readFileSync(file).subarray(from).toString("utf8").trimEnd().split("\n");
     return lines.slice(-8).join(" | ").slice(-1_500);
   } catch {
     return "";
@@ -395,6 +396,7 @@ async function startLocked(
   const folder = new DataFolder(dataDir, user);
   const isCut = fs.statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
   const log = fs.openSync(logFile, isCut > LOG_BYTES_MAX ? "w" : "a");
+  const logFrom = fs.fstatSync(log).size;
   try {
     for (;;) {
       const attempt = folder.spawn(binaries.postgres, args, log);
@@ -413,13 +415,13 @@ async function startLocked(
         await wait(15);
       }
       if (ended === undefined) break;
-      const tail = logTail(logFile);
+      const tail = logTail(logFile, logFrom);
       // Processes of a server that was killed hold its shared memory for a moment.
       const isTransient = /pre-existing shared memory|lock file "postmaster.pid"/.test(tail);
       if (!isTransient || Date.now() > deadline) {
         fs.rmSync(socket, { recursive: true, force: true });
         if (
-          /PANIC|FATAL.*(invalid|corrupt|checksum|control file|bogus|missing|could not (locate|open|read))/s.test(
+          /PANIC|FATAL.*(invalid|corrupt|checksum|control file|bogus|missing|incompatible|could not (locate|open|read))/s.test(
             tail,
           )
         ) {
@@ -448,7 +450,7 @@ async function startLocked(
   server.once("exit", (code, signal) => {
     ended ??= `exit ${code ?? signal}`;
     if (stopping) return;
-    for (const handler of handlers) handler(`${ended}: ${logTail(logFile)}`);
+    for (const handler of handlers) handler(`${ended}: ${logTail(logFile, logFrom)}`);
   });
   server.unref();
   return {

@@ -135,10 +135,11 @@ export function findStatement(schemaName: string, schema: TableSchema, query: Qu
   const order: string[] = [];
   for (const part of query.order ?? []) {
     columnIndex(schema, part.column);
-    order.push(`${quoteName(part.column)}${part.descending === true ? " desc" : ""}`);
+    // Qualified: a bare name would mean the selected column, which for money is a text.
+    order.push(`r.${quoteName(part.column)}${part.descending === true ? " desc" : ""}`);
   }
-  const key = quoteName(schema.columns[0]!.name);
-  const text = `select ${selectList(schema)} from ${from(schemaName, schema)}${condition} order by ${[...order, key].join(", ")} limit ${limit} offset ${offset}`;
+  const key = `r.${quoteName(schema.columns[0]!.name)}`;
+  const text = `select ${selectList(schema)} from ${from(schemaName, schema)} r${condition} order by ${[...order, key].join(", ")} limit ${limit} offset ${offset}`;
   return { text, values: where.values };
 }
 
