@@ -1,11 +1,16 @@
 /** The database of a node: a cluster in its own folder, or a server by URL. */
 import { HanseError } from "@hanse/protocol";
 import { openLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
-import { foldersOf } from "../folder/node-folder.ts";
+import { checkDatabase, foldersOf, noteDatabase } from "../folder/node-folder.ts";
 import type { NodeAdapters, OpenedStore } from "./start-node.ts";
 
-/** @throws HanseError `STORAGE_*` naming folder or server. */
-export const openPostgresStore: NodeAdapters["openStore"] = async ({ config, ledgerId, log }) => {
+/** @throws HanseError `NODE_DATABASE_MISSING`, `STORAGE_*` naming folder or server. */
+export const openPostgresStore: NodeAdapters["openStore"] = async ({
+  config,
+  ledgerId,
+  note,
+  log,
+}) => {
   let told: ((error: HanseError) => void) | undefined;
   let failure: HanseError | undefined;
   const fail = (error: HanseError) => {
@@ -13,11 +18,13 @@ export const openPostgresStore: NodeAdapters["openStore"] = async ({ config, led
     told?.(failure);
   };
   const { url, cacheBytesMax } = config.database;
+  if (url === undefined) checkDatabase(config, note);
   const embedded =
     url === undefined
       ? await startEmbeddedPostgres({ dir: foldersOf(config).postgres })
       : undefined;
   if (embedded !== undefined) {
+    noteDatabase(config, note);
     log.info({ pid: embedded.pid, major: embedded.major }, "embedded PostgreSQL runs");
     embedded.onExit((reason) =>
       fail(new HanseError("NODE_DATABASE", "corrupt", `PostgreSQL ended by itself: ${reason}`)),

@@ -17,6 +17,8 @@ export interface ReadinessSources {
 
 /** For so long after a start missing peers are expected to come. */
 const STARTING_MS = 10_000;
+/** A node that executes a few heights after the fastest is not syncing, it is busy. */
+const LAG_HEIGHTS = 10;
 
 function notReady(code: string, message: string, retryAfterSeconds: number): HanseError {
   return new HanseError(code, "unavailable", message, { details: { retryAfterSeconds } });
@@ -28,6 +30,14 @@ function reachable(sources: ReadinessSources): number {
   let weight = 0;
   for (const member of sources.validators.members) if (there.has(member.id)) weight += member.vote;
   return weight;
+}
+
+/** Catching up from so far behind that what it knows is of no use to a client. */
+function isFarBehind({ syncing, height, peers }: OrderingStatus): boolean {
+  if (!syncing) return false;
+  let highest = 0;
+  for (const peer of peers) highest = Math.max(highest, peer.height);
+  return highest - height > LAG_HEIGHTS;
 }
 
 export function createReadiness(sources: ReadinessSources): {
@@ -54,7 +64,7 @@ export function createReadiness(sources: ReadinessSources): {
           ? notReady("NODE_STARTING", `the node has just started: ${what}`, 1)
           : notReady("NODE_STALLED", `the ledger makes no progress: ${what}`, 5);
       }
-      if (status.syncing) {
+      if (isFarBehind(status)) {
         return notReady("NODE_SYNCING", `the node catches up from height ${status.height}`, 2);
       }
       if (status.stalledSince !== undefined) {
@@ -67,7 +77,7 @@ export function createReadiness(sources: ReadinessSources): {
       const failed = sources.failed();
       if (failed !== undefined) return { state: "halted", reason: failed };
       const status = sources.ordering();
-      if (status.syncing) return { state: "syncing", retryAfterSeconds: 2 };
+      if (isFarBehind(status)) return { state: "syncing", retryAfterSeconds: 2 };
       if (status.stalledSince !== undefined) return { state: "stalled", retryAfterSeconds: 5 };
       return undefined;
     },

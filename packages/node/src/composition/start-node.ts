@@ -22,7 +22,7 @@ import { createHttpDoors } from "../doors/http-server.ts";
 import type { NodeServices } from "../doors/services.ts";
 import { createTableReader } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
-import { checkNodeFolder, foldersOf, noteDatabase } from "../folder/node-folder.ts";
+import { checkNodeFolder, type FolderNote, foldersOf } from "../folder/node-folder.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
@@ -51,6 +51,7 @@ export interface NodeAdapters {
     readonly config: NodeConfig;
     readonly genesis: GenesisDocument;
     readonly ledgerId: Hash;
+    readonly note: FolderNote;
     readonly log: NodeLog;
   }) => Promise<OpenedStore>;
   readonly createNeedle?: () => EngineWithRights;
@@ -204,10 +205,9 @@ async function openNode(
     failure.set(error.message);
     adapters.onFatal(error);
   };
-  const opened = await adapters.openStore({ config, genesis, ledgerId, log });
+  const opened = await adapters.openStore({ config, genesis, ledgerId, note, log });
   closers.push(() => opened.close());
   opened.onFailure(fatal);
-  noteDatabase(config, note);
   const { store } = opened;
   const folders = foldersOf(config);
   const openNodeDisk = (folder: string): NodeDisk => {

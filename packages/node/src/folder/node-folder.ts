@@ -134,8 +134,7 @@ export async function createNodeFolder(config: NodeConfig): Promise<void> {
 
 /**
  * Reads the note and checks that folder, node and ledger belong together.
- * @throws HanseError `NODE_FOLDER_MISSING`, `NODE_FOLDER_CORRUPT`, `NODE_FOLDER_FOREIGN`,
- * `NODE_DATABASE_MISSING`.
+ * @throws HanseError `NODE_FOLDER_MISSING`, `NODE_FOLDER_CORRUPT`, `NODE_FOLDER_FOREIGN`.
  */
 export function checkNodeFolder(config: NodeConfig, ledgerId: Hash): FolderNote {
   const { dataDir, id } = config.node;
@@ -168,18 +167,19 @@ export function checkNodeFolder(config: NodeConfig, ledgerId: Hash): FolderNote 
       { details },
     );
   }
-  if (note.database && config.database.url === undefined) {
-    const { postgres } = foldersOf(config);
-    if (!existsSync(postgres)) {
-      throw new HanseError(
-        "NODE_DATABASE_MISSING",
-        "corrupt",
-        `${postgres}: the database of this node is gone; restore the folder, nothing is made anew silently`,
-        { details },
-      );
-    }
-  }
   return note;
+}
+
+/** @throws HanseError `NODE_DATABASE_MISSING` when there was an embedded database and is none. */
+export function checkDatabase(config: NodeConfig, note: FolderNote): void {
+  const { postgres } = foldersOf(config);
+  if (!note.database || existsSync(postgres)) return;
+  throw new HanseError(
+    "NODE_DATABASE_MISSING",
+    "corrupt",
+    `${postgres}: the database of this node is gone; restore the folder, nothing is made anew silently`,
+    { details: { field: "node.dataDir" } },
+  );
 }
 
 /** Notes that the embedded database is there now. */

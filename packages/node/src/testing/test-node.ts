@@ -3,9 +3,10 @@
  * temporary folder: for tests of the doors and of the composition.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createMemoryLedgerStore } from "@hanse/ledger";
+import { createMemoryLedgerStore, type MemoryLedgerStore } from "@hanse/ledger";
 import { encodeNativeCall } from "@hanse/modules";
 import { createTlsIdentity, encodeTlsIdentity } from "@hanse/network";
 import {
@@ -17,6 +18,7 @@ import {
   encodeNativeTransaction,
   type GenesisDocument,
   genesisToJson,
+  type HanseError,
   type Hash,
   type KeyPair,
   type LedgerParams,
@@ -26,12 +28,7 @@ import {
   readyKeyBackends,
   signMessage,
 } from "@hanse/protocol";
-import {
-  type NodeAdapters,
-  type OpenedStore,
-  type RunningNode,
-  startNode,
-} from "../composition/start-node.ts";
+import { type RunningNode, startNode } from "../composition/start-node.ts";
 import { loadConfig, renderConfigToml } from "../config/load-config.ts";
 import type { NodeConfigInput } from "../config/schema.ts";
 import { createNodeFolder } from "../folder/node-folder.ts";
@@ -51,21 +48,53 @@ export interface TestNodeFolder {
   remove(): void;
 }
 
+export interface TestFolderOptions {
+  readonly config?: NodeConfigInput;
+  readonly engines?: readonly string[];
+  readonly params?: Partial<LedgerParams>;
+  readonly people?: readonly string[];
+}
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
 /** Folder, keys, genesis and configuration of a network of one node. */
-export async function createTestFolder(
-  options: {
-    readonly config?: NodeConfigInput;
-    readonly engines?: readonly string[];
-    readonly params?: Partial<LedgerParams>;
-    readonly people?: readonly string[];
-  } = {},
-): Promise<TestNodeFolder> {
+export async function createTestFolder(options: TestFolderOptions = {}): Promise<TestNodeFolder> {
+  const { nodes, ...common } = await createTestNetwork(1, options);
+  return { ...common, configFile: nodes[0]!.configFile };
+}
+
+export interface TestNetworkFolder extends Omit<TestNodeFolder, "configFile"> {
+  readonly nodes: readonly { readonly id: string; readonly configFile: string }[];
+}
+
+/** The same for several nodes, each of an organization of its own. */
+export async function createTestNetwork(
+  count: number,
+  options: TestFolderOptions = {},
+): Promise<TestNetworkFolder> {
   await readyKeyBackends();
   const folder = mkdtempSync(join(tmpdir(), "hanse-node-"));
-  mkdirSync(join(folder, "keys"));
-  const id = "harbour/node-1";
-  const consensus = createKeyPair("ed25519");
-  const tls = await createTlsIdentity({ name: id });
+  const orgs = ["harbour", "court", "bailiff", "notary"].slice(0, count);
+  const ports = count === 1 ? [0] : await freePorts(count);
+  const keys = await Promise.all(
+    orgs.map(async (org, i) => {
+      const id = `${org}/node-1`;
+      const consensus = createKeyPair("ed25519");
+      return { id, org, consensus, tls: await createTlsIdentity({ name: id }), port: ports[i]! };
+    }),
+  );
   const people = (options.people ?? ["admin", "ada", "ben"]).map((name) => ({
     name,
     pair: createKeyPair("ed25519"),
@@ -75,40 +104,61 @@ export async function createTestFolder(
     network: "test",
     ledger: "main",
     time: Date.now() - 1000,
-    organizations: [{ id: "harbour", name: "Harbour" }],
-    nodes: [{ id, org: "harbour", key: consensus.publicKey, tlsFingerprint: tls.fingerprint }],
+    organizations: orgs.map((id) => ({ id, name: `The ${id}` })),
+    nodes: keys.map(({ id, org, consensus, tls }) => ({
+      id,
+      org,
+      key: consensus.publicKey,
+      tlsFingerprint: tls.fingerprint,
+    })),
     accounts: people.map(({ name, pair }) => ({
       name,
       org: "harbour",
       key: pair.publicKey,
       roles: name === "admin" ? ["admin"] : [],
     })),
-    validators: { quorum: "byzantine", members: [{ id, vote: 1, propose: 1 }] },
+    validators: {
+      quorum: "byzantine",
+      members: keys.map(({ id }) => ({ id, vote: 1, propose: 1 })),
+    },
     ordering: "builtin",
     policy: "fixed",
     engines: options.engines ?? ["native"],
     params: { ...DEFAULT_LEDGER_PARAMS, blockIntervalMsMin: 0, ...options.params },
   };
-  writeFileSync(join(folder, "genesis.json"), JSON.stringify(genesisToJson(genesis)));
-  writeFileSync(join(folder, "keys/consensus.json"), encodeKeyFile(consensus));
-  writeFileSync(join(folder, "keys/tls.pem"), encodeTlsIdentity(tls));
-  const configFile = join(folder, "node.toml");
   const { api, network, log, workers, ...more } = options.config ?? {};
-  writeFileSync(
-    configFile,
-    renderConfigToml({
-      node: { id },
-      api: { port: 0, ...api },
-      network: { host: "127.0.0.1", port: 0, ...network },
-      log: { level: "silent", ...log },
-      workers: { count: 1, ...workers },
-      ...more,
-    }),
-  );
-  await createNodeFolder(loadConfig({ file: configFile }).config);
+  const nodes = [];
+  for (const { id, org, consensus, tls, port } of keys) {
+    const own = count === 1 ? folder : join(folder, org);
+    mkdirSync(join(own, "keys"), { recursive: true });
+    writeFileSync(join(own, "genesis.json"), JSON.stringify(genesisToJson(genesis)));
+    writeFileSync(join(own, "keys/consensus.json"), encodeKeyFile(consensus));
+    writeFileSync(join(own, "keys/tls.pem"), encodeTlsIdentity(tls));
+    const configFile = join(own, "node.toml");
+    writeFileSync(
+      configFile,
+      renderConfigToml({
+        node: { id },
+        api: { port: 0, ...api },
+        network: {
+          host: "127.0.0.1",
+          port,
+          peers: keys
+            .filter((other) => other.id !== id)
+            .map((other) => ({ id: other.id, address: `127.0.0.1:${other.port}` })),
+          ...network,
+        },
+        log: { level: "silent", ...log },
+        workers: { count: 1, ...workers },
+        ...more,
+      }),
+    );
+    await createNodeFolder(loadConfig({ file: configFile }).config);
+    nodes.push({ id, configFile });
+  }
   return {
     folder,
-    configFile,
+    nodes,
     genesis,
     ledgerId: ledgerIdOf(genesis),
     people,
@@ -124,30 +174,32 @@ export interface TestNode extends TestNodeFolder {
   stop(): Promise<void>;
 }
 
-/** Starts it over a store in memory. */
-export async function startTestNode(
-  options: Parameters<typeof createTestFolder>[0] & {
-    readonly adapters?: Partial<NodeAdapters>;
-    readonly store?: OpenedStore;
-  } = {},
-): Promise<TestNode> {
-  const folder = await createTestFolder(options);
-  const fatal: string[] = [];
-  const { config } = loadConfig({ file: folder.configFile });
-  const store = createMemoryLedgerStore();
-  const memory: OpenedStore = options.store ?? {
-    store,
-    search: async (query) => store.state.find(query),
-    close: async () => {},
-    onFailure() {},
-  };
-  const node = await startNode(config, {
+/** Starts a node over a store in memory. */
+export async function startOverMemory(
+  configFile: string,
+  store: MemoryLedgerStore,
+  onFatal: (error: HanseError) => void,
+): Promise<RunningNode> {
+  return startNode(loadConfig({ file: configFile }).config, {
     log: createLog(process.env.HANSE_TEST_LOG ?? "silent", {}),
     version: "0.0.0-test",
-    openStore: async () => memory,
-    onFatal: (error) => fatal.push(error.code),
-    ...options.adapters,
+    openStore: async () => ({
+      store,
+      search: async (query) => store.state.find(query),
+      close: async () => {},
+      onFailure() {},
+    }),
+    onFatal,
   });
+}
+
+/** A network of one node, started. */
+export async function startTestNode(options: TestFolderOptions = {}): Promise<TestNode> {
+  const folder = await createTestFolder(options);
+  const fatal: string[] = [];
+  const node = await startOverMemory(folder.configFile, createMemoryLedgerStore(), (error) =>
+    fatal.push(error.code),
+  );
   return {
     ...folder,
     node,
