@@ -5,7 +5,7 @@
  *     npm run bench -- [--list] [--only NAME[,NAME]] [--quick] [--json FILE]
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { renderTable } from "@hanse/cli";
@@ -117,6 +117,9 @@ async function main(): Promise<number> {
     if (options.only !== undefined && !options.only.includes(benchCase.name)) continue;
     const began = performance.now();
     process.stderr.write(`${benchCase.name}: ${benchCase.about}\n`);
+    const busy = loadavg()[0]!;
+    if (busy > 1)
+      process.stderr.write(`  other work runs on this machine (load ${busy.toFixed(1)})\n`);
     try {
       results.set(benchCase.name, await runCase(benchCase, options.quick));
     } catch (error) {

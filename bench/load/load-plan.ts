@@ -36,7 +36,7 @@ export interface LoadReport {
   readonly failed: Readonly<Record<string, number>>;
   /** Transactions seen final more than once: must be 0. */
   readonly doubled: number;
-  /** Finals per second over the offering time without its first fifth. */
+  /** Finals over the time from the first planned sending to the last final. */
   readonly finalPerSecond: number;
   /** From the planned moment of sending to the arrival of the block's event. */
   readonly latency: LatencyFigures;

@@ -22,8 +22,10 @@ import {
   fromHex,
   type KeyPair,
   nativeSignedMessage,
+  nativeTransactionId,
   readyKeyBackends,
   signMessage,
+  toHex,
 } from "@hanse/protocol";
 import type { BenchContext } from "../bench-case.ts";
 import type { LoadPlan } from "../load/load-plan.ts";
@@ -33,6 +35,8 @@ import { readCpuSeconds, readFolderBytes } from "../measure/process-usage.ts";
 const SENDERS = 64;
 const CALL_TIMEOUT_MS = 60_000;
 const ROWS_PER_FILL = 500;
+const FILLS_AT_ONCE = 20;
+const BATCH_TRANSACTIONS = 1_000;
 
 export interface BenchNetwork {
   readonly folder: NetworkFolder;
@@ -119,6 +123,7 @@ export async function submitCalls(
 ): Promise<void> {
   const { admin, ledger } = network;
   const validUntil = Date.now() + 3_600_000;
+  const ids: string[] = [];
   const transactions = calls.map(({ contract, params }) => {
     const body = encodeNativeBody({
       ledgerId: fromHex(ledger.ledgerId),
@@ -128,10 +133,11 @@ export async function submitCalls(
       engine: "needle",
       payload: encodeCall(contract, params),
     });
+    ids.push(toHex(nativeTransactionId(body)));
     return encodeNativeTransaction(body, signMessage(admin, nativeSignedMessage(body)));
   });
-  for (let at = 0; at < transactions.length - 1; at += 1000) {
-    const part = transactions.slice(at, Math.min(at + 1000, transactions.length - 1));
+  for (let at = 0; at < transactions.length; at += BATCH_TRANSACTIONS) {
+    const part = transactions.slice(at, at + BATCH_TRANSACTIONS);
     const response = await fetch(`${ledger.url}${ROUTES.submitBatch.path}`, {
       method: "POST",
       headers: { "content-type": "application/octet-stream" },
@@ -142,12 +148,11 @@ export async function submitCalls(
       throw new Error(`batch refused: ${JSON.stringify(answer).slice(0, 500)}`);
     }
   }
-  // One sender's calls stay in order: when the last is final, all are.
-  const last = calls.at(-1)!;
-  await ledger.execute(admin, {
-    contract: last.contract,
-    params: new Map(Object.entries(last.params)),
-  });
+  // Among several nodes the last one sent may be final before others: each is asked for.
+  for (const id of ids.reverse()) {
+    const { outcome } = await ledger.waitFinal(id);
+    if (outcome!.code !== "ok") throw new Error(`a preparing call failed: ${outcome!.error}`);
+  }
 }
 
 export interface Accounts {
@@ -169,42 +174,42 @@ export async function openAccounts(network: BenchNetwork, count: number): Promis
   return findAccounts(network, "1_accounts");
 }
 
-/** Rows of the application growth: the first ones belong to the senders, the rest to nobody. */
-export async function fillWallets(
-  network: BenchNetwork,
-  rows: number,
-  note: (text: string) => void,
-): Promise<Accounts> {
-  const owners = senderKeyIds(network);
+/** Rows of the application growth that belong to the senders, one each. */
+export async function openWallets(network: BenchNetwork): Promise<Accounts> {
   await submitCalls(
     network,
-    owners.map((Owner) => ({ contract: "Fill", params: { Owner, Count: 1 } })),
+    senderKeyIds(network).map((Owner) => ({ contract: "Fill", params: { Owner, Count: 1 } })),
   );
-  const accounts = await findAccounts(network, "1_wallets");
-  await growWallets(network, rows - owners.length, note);
-  return { ...accounts, accountIdMax: rows };
+  return findAccounts(network, "1_wallets");
 }
 
+/**
+ * Adds rows that belong to nobody until there are `rows`, or until the time is over; returns the
+ * accounts with the number of rows that are there.
+ */
 export async function growWallets(
   network: BenchNetwork,
+  accounts: Accounts,
   rows: number,
-  note: (text: string) => void,
-): Promise<void> {
-  const calls = Math.ceil(rows / ROWS_PER_FILL);
+  options: { readonly budgetMs: number; readonly note: (text: string) => void },
+): Promise<Accounts> {
   const began = performance.now();
-  for (let done = 0; done < calls; ) {
-    const part = Math.min(200, calls - done);
+  let there = accounts.accountIdMax;
+  while (there < rows && performance.now() - began < options.budgetMs) {
+    const calls = Math.min(FILLS_AT_ONCE, Math.ceil((rows - there) / ROWS_PER_FILL));
     await submitCalls(
       network,
-      Array.from({ length: part }, () => ({
+      Array.from({ length: calls }, () => ({
         contract: "Fill",
         params: { Owner: 0, Count: ROWS_PER_FILL },
       })),
     );
-    done += part;
-    const perSecond = (done * ROWS_PER_FILL * 1000) / (performance.now() - began);
-    note(`${done * ROWS_PER_FILL} rows added, ${Math.round(perSecond)} rows/s`);
+    there += calls * ROWS_PER_FILL;
   }
+  const added = there - accounts.accountIdMax;
+  const perSecond = (added * 1000) / (performance.now() - began);
+  options.note(`${there} rows are there, added at ${Math.round(perSecond)} rows/s`);
+  return { ...accounts, accountIdMax: there };
 }
 
 function senderKeyIds(network: BenchNetwork): bigint[] {
