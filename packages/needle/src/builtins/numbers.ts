@@ -79,7 +79,7 @@ function squareRoot(run: NeedleRun, text: string): Money {
  * compute them, before the transaction runs too: good for spreading work, not for lotteries.
  */
 function randomBits(run: NeedleRun): bigint {
-  const seed = new Uint8Array(run.system.transactionHash.length + 24);
+  const seed = new Uint8Array(run.system.transactionHash.length + 19);
   seed.set(utf8("hanse/random/1\0"));
   seed.set(run.system.transactionHash, 15);
   new DataView(seed.buffer).setUint32(15 + run.system.transactionHash.length, run.randomDrawn);
