@@ -114,6 +114,25 @@ test("a port is open to the password only", async (t) => {
   await postgres.stop();
 });
 
+test("a killed node leaves no server behind", async (t) => {
+  const dir = temporary(t);
+  const script = `import { startEmbeddedPostgres } from ${JSON.stringify(path.join(import.meta.dirname, "embedded-postgres.ts"))};
+    const postgres = await startEmbeddedPostgres({ dir: ${JSON.stringify(dir)} });
+    console.log(postgres.pid);
+    setInterval(() => {}, 1000);`;
+  const node = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = (await once(node.stdout, "data")) as [Buffer];
+  const pid = Number(line.toString());
+  assert.notEqual(processStart(pid), undefined);
+  node.kill("SIGKILL");
+  for (let i = 0; i < 200 && processStart(pid) !== undefined; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(processStart(pid), undefined);
+});
+
 test("an unexpected end of the server is told", async (t) => {
   const postgres = await startEmbeddedPostgres({ dir: temporary(t) });
   const told = new Promise<string>((resolve) => postgres.onExit(resolve));

@@ -254,6 +254,31 @@ async function clearOrphan(dataDir: string): Promise<void> {
   );
 }
 
+/**
+ * Shuts the server down when this process ends in a way that lets it do nothing any more: a shell
+ * waits for the end of a pipe that only we hold open. Not a substitute for `clearOrphan`: the shell
+ * may be killed as well.
+ */
+function watchOver(pid: number, user: UserId | undefined): ChildProcess | undefined {
+  if (process.platform === "win32") return undefined;
+  const watcher = spawn(
+    "/bin/sh",
+    ["-c", 'read _; kill -INT "$1" 2>/dev/null', "sh", String(pid)],
+    {
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+      cwd: "/",
+      env: {},
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+    },
+  );
+  watcher.on("error", () => {});
+  watcher.stdin?.on("error", () => {});
+  watcher.unref();
+  (watcher.stdin as net.Socket | null)?.unref();
+  return watcher;
+}
+
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
@@ -453,6 +478,7 @@ async function startLocked(
     for (const handler of handlers) handler(`${ended}: ${logTail(logFile, logFrom)}`);
   });
   server.unref();
+  const watcher = watchOver(server.pid!, user);
   return {
     url: port !== undefined && process.platform === "win32" ? tcpUrl() : socketUrl(DATABASE),
     dir,
@@ -466,6 +492,7 @@ async function startLocked(
     async stop() {
       if (stopping) return;
       stopping = true;
+      watcher?.kill("SIGKILL");
       process.removeListener("exit", killWithUs);
       server.ref();
       if (ended === undefined) {

@@ -60,6 +60,7 @@ function toEntry({ key, value, height, index }: WireEntry): KvEntry {
 
 export class PostgresState implements CommittedState {
   readonly #link: WorkerLink;
+  readonly #onFailure: (error: HanseError) => void;
   readonly #tables = new Map<string, Table>();
   readonly #rows: StateCache<Row>;
   readonly #kv: StateCache<KvEntry>;
@@ -76,7 +77,9 @@ export class PostgresState implements CommittedState {
     link: WorkerLink,
     at: { readonly height: number; readonly tables: readonly OpenedTable[] },
     bounds: CacheBounds,
+    onFailure: (error: HanseError) => void,
   ) {
+    this.#onFailure = onFailure;
     this.#link = link;
     this.#durable = at.height;
     this.#applied = at.height;
@@ -110,9 +113,18 @@ export class PostgresState implements CommittedState {
     });
   }
 
+  /**
+   * A question that the database fails to answer must never pass for a contract's own failure, which
+   * would differ from node to node: the store is told, and takes no block any more.
+   */
   #ask<Result>(question: () => Result): Result {
     this.blockingReads++;
-    return question();
+    try {
+      return question();
+    } catch (error) {
+      if (error instanceof HanseError && error.code.startsWith("STORAGE_")) this.#onFailure(error);
+      throw error;
+    }
   }
 
   tables(): readonly string[] {

@@ -226,11 +226,13 @@ export class PostgresLedgerStore implements LedgerStore {
         : new HanseError("STORAGE_WORKER", "corrupt", String(error), { cause: error });
     // Wrong order of calls changes nothing and is the caller's to mend.
     const isMisuse = failure.code === "STORAGE_HEIGHT" || failure.code === "STORAGE_PENDING";
-    if (this.#failure === undefined && !isMisuse) {
-      this.#failure = failure;
-      this.#onFailure(failure);
-    }
+    if (!isMisuse) this.#onFailure(failure);
     return failure;
+  }
+
+  /** From now on nothing is written, for this reason. */
+  stopWriting(reason: HanseError): void {
+    this.#failure ??= reason;
   }
 
   /** What stopped the store from writing, if anything did. Reads may go on. */
@@ -416,8 +418,11 @@ export class PostgresLedgerStore implements LedgerStore {
  */
 export async function openLedgerStore(options: LedgerStoreOptions): Promise<PostgresLedgerStore> {
   let failed: HanseError | undefined;
+  let store: PostgresLedgerStore | undefined;
   const onFailure = (error: HanseError) => {
-    failed ??= error;
+    if (failed !== undefined) return;
+    failed = error;
+    store?.stopWriting(error);
     options.onFailure?.(error);
   };
   const link = new WorkerLink((error) => {
@@ -435,8 +440,9 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Post
         rowsMax: options.cacheRowsMax ?? CACHE_ROWS_MAX,
         bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX,
       },
+      onFailure,
     );
-    return new PostgresLedgerStore({
+    store = new PostgresLedgerStore({
       link,
       state,
       head: head.height === NO_HEIGHT ? { ...head, stateRoot: ZERO_HASH } : head,
@@ -444,6 +450,7 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Post
       backends,
       onFailure,
     });
+    return store;
   } catch (error) {
     await link.end("now").catch(() => {});
     throw failed ?? error;

@@ -36,7 +36,8 @@ export function storageError(error: unknown, doing: string): HanseError {
       cause: error,
     });
   }
-  if (code === undefined || code.startsWith("08") || code.startsWith("57")) {
+  // Codes that begin with E are the operating system's (EPIPE, ECONNRESET), not PostgreSQL's.
+  if (code === undefined || /^(08|57|E)/.test(code)) {
     return new HanseError("STORAGE_CONNECTION", "unavailable", text, { details, cause: error });
   }
   return new HanseError("STORAGE_SQL", "corrupt", text, { details, cause: error });
