@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { CborValue } from "@hanse/protocol";
-import { HanseError } from "@hanse/protocol";
+import { HanseError, nearestName } from "@hanse/protocol";
 
 /** A data field of a contract, as the ledger describes it. */
 export interface ContractField {
@@ -108,10 +108,11 @@ export function parseCallParameters(
     if (values.has(name)) refuse(name, "is given twice");
     const field = fields?.find((one) => one.name === name);
     if (field === undefined && fields !== undefined) {
-      const like = fields.find((one) => one.name.toLowerCase() === name.toLowerCase());
+      const names = fields.map((one) => one.name);
+      const like = nearestName(name, names);
       refuse(
         name,
-        `${contract} has no such field${like === undefined ? "" : `; did you mean ${like.name}?`} It has ${fields.map((one) => one.name).join(", ") || "none"}`,
+        `${contract} has no such field${like === undefined ? "" : `; did you mean ${like}?`}${names.length === 0 ? "; it has none" : ` (fields: ${names.join(", ")})`}`,
       );
     }
     return field ?? { name, type: "string", optional: true };

@@ -106,7 +106,9 @@ export function showTransaction(console: Console, view: TransactionView): ExitCo
     console.line(`block        ${view.height}, place ${view.index}`);
     if (error !== "") console.line(`error        ${error}`);
     if (result !== "") console.line(`result       ${result}`);
-    for (const event of events) console.line(`event        ${event.name} ${event.data}`);
+    for (const { name, data } of events) {
+      console.line(`event        ${name} ${typeof data === "string" ? data : toJson(data, 0)}`);
+    }
     console.line(paint.dim(`fuel         ${fuelUsed}`));
   });
   return view.outcome === undefined || view.outcome.code === "ok"
@@ -133,6 +135,10 @@ async function runQuery(
 /** Lists of flat rows as a table, anything else as JSON. */
 function showAnswer(console: Console, answer: unknown): void {
   const rows = Array.isArray(answer) ? answer : (answer as { rows?: unknown } | null)?.rows;
+  if (Array.isArray(rows) && rows.length === 0) {
+    console.line("no rows");
+    return;
+  }
   const isTable =
     Array.isArray(rows) &&
     rows.length > 0 &&

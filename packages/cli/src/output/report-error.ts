@@ -23,6 +23,7 @@ const SYSTEM_FAULTS: Readonly<Record<string, (error: NodeJS.ErrnoException) => H
 
 /** What a person at this command can do about errors that come from rooms below. */
 const REMEDIES: Readonly<Record<string, string>> = {
+  API_NOT_SIGNED: "here: say who asks, with --as ACCOUNT or --key FILE",
   SDK_UNREACHABLE: "start it with `hanse network up`, or name another with --node",
   SDK_TIMEOUT: "allow more time with --timeout",
   SDK_NOT_FINAL: "ask with `hanse tx status ID --wait`",
