@@ -16,6 +16,7 @@ export * from "./engine/interfaces.ts";
 export { createFixedPolicy, createRota, ROTA_TURNS_MAX } from "./policy/fixed.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";
+export { removeWal } from "./wal/wal.ts";
 export { bodyFromBytes, hashLastCert, type SignatureCheck } from "./wire/bodies.ts";
 export {
   channelOf,
