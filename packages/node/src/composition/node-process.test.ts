@@ -164,18 +164,26 @@ test("an emptied or foreign folder is named, never made anew silently", async ()
   assert.match(note.output, /NODE_FOLDER_EXISTS/);
 });
 
-test("an emptied signing state stops voting, not reading", async () => {
+test("an emptied signing state stops voting, not reading, until an operator decides", async () => {
   const ordering = join(folder.folder, "data", "ordering");
   renameSync(ordering, join(folder.folder, "away"));
   running = await startNodeProcess(folder.configFile);
   const ready = await fetch(`${running.url}/ready`);
   assert.equal(ready.status, 503);
   assert.equal(((await ready.json()) as { code: string }).code, "NODE_QUARANTINED");
-  assert.ok(((await ask(running.url, "/v1/ledger")).height as number) > 0);
+  const { height } = (await ask(running.url, "/v1/ledger")) as { height: number };
+  assert.ok(height > 0);
+  assert.equal(await running.end("SIGTERM"), 0);
+  running = await startNodeProcess(folder.configFile, ["--accept-amnesia"]);
+  const { bytes } = note();
+  const final = await post(running.url, bytes, "/v1/transactions?wait=final");
+  assert.equal(final.status, 200, JSON.stringify(final.json));
+  assert.ok((final.json.height as number) > height);
   assert.equal(await running.end("SIGTERM"), 0);
   running = undefined;
-  rmSync(ordering, { recursive: true });
-  renameSync(join(folder.folder, "away"), ordering);
+  const again = await runToEnd(["--config", folder.configFile, "--accept-amnesia"]);
+  assert.equal(again.code, 2);
+  assert.match(again.output, /NODE_AMNESIA.*start without it/);
 });
 
 test("mistakes of configuration end with code 2 and the nearest known key", async () => {

@@ -4,14 +4,16 @@ import type { TlsTransport } from "@hanse/network";
 import {
   type BuiltinEngineOptions,
   type Clock,
+  type ConsensusSigner,
   createBuiltinEngine,
   createFixedPolicy,
   type Disk,
   type EngineEvent,
   type OrderingEngine,
   openSigner,
+  removeWal,
 } from "@hanse/ordering";
-import { signMessage, type ValidatorSet } from "@hanse/protocol";
+import { HanseError, signMessage, type ValidatorSet } from "@hanse/protocol";
 import type { NodeConfig } from "../config/schema.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import type { NodeIdentity } from "./node-identity.ts";
@@ -27,11 +29,46 @@ export interface OrderingParts {
   readonly clock: Clock;
   readonly verify: BuiltinEngineOptions["verify"];
   readonly report: (event: EngineEvent) => void;
+  /** Vote on although the signing state is lost; an operator's explicit act, for one start. */
+  readonly acceptAmnesia: boolean;
+  readonly log: NodeLog;
 }
 
-export function openOrdering(parts: OrderingParts): OrderingEngine {
+/**
+ * A signer whose state was lost signs again from the height above the durable one. Right only when
+ * nobody holds votes of this key for it: an operator who knows that no copy runs decides that.
+ * @throws HanseError `NODE_AMNESIA` when nothing is lost.
+ */
+async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Promise<void> {
+  const reason = signer.quarantined;
+  if (reason === undefined) {
+    throw new HanseError(
+      "NODE_AMNESIA",
+      "rejected",
+      "--accept-amnesia: the signing state is whole; start without it",
+    );
+  }
+  const floor = (await parts.store.info()).height + 1;
+  signer.restart(floor);
+  await parts.disk.sync();
+  // Only now: before, a crash would have found an empty log beside an old signing state.
+  removeWal(parts.disk);
+  await parts.disk.sync();
+  parts.log.warn({ reason, floor }, "AMNESIA ACCEPTED: this key votes again from here");
+}
+
+/** @throws HanseError `NODE_AMNESIA` */
+export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
+  const signer = openSigner({
+    disk,
+    id: config.node.id,
+    publicKey: consensusKey.publicKey,
+    ledgerId,
+    sign: (message) => signMessage(consensusKey, message),
+  });
+  if (parts.acceptAmnesia) await acceptAmnesia(signer, parts);
   const { viewMs, viewStepMs, viewMsMax, graceMs, resendMs } = config.ordering;
   return createBuiltinEngine({
     ledgerId,
@@ -40,13 +77,7 @@ export function openOrdering(parts: OrderingParts): OrderingEngine {
     app: parts.ledger,
     transport: parts.transport,
     disk,
-    signer: openSigner({
-      disk,
-      id: config.node.id,
-      publicKey: consensusKey.publicKey,
-      ledgerId,
-      sign: (message) => signMessage(consensusKey, message),
-    }),
+    signer,
     clock,
     policy: createFixedPolicy(),
     blocks: parts.store,

@@ -15,15 +15,19 @@ export const EXIT_CODES = { stopped: 0, failed: 1, misconfigured: 2 } as const;
 /** After this the process ends whatever is still open. */
 const STOP_MS_MAX = 30_000;
 
-const USAGE = `usage: node main.ts --config FILE [--init] [--section.key VALUE]...
+const USAGE = `usage: node main.ts --config FILE [--init | --accept-amnesia] [--section.key VALUE]...
   --config FILE   the node's configuration (TOML)
   --init          create the folder of a node that has never run, and end
+  --accept-amnesia
+                  vote again although the signing state in the folder is lost; only when no copy of
+                  this node runs anywhere, and for this one start
 Every key of the configuration may also come as HANSE_SECTION_KEY or as --section.key VALUE.
 `;
 
 interface Arguments {
   readonly file: string | undefined;
   readonly init: boolean;
+  readonly acceptAmnesia: boolean;
   readonly flags: readonly string[];
 }
 
@@ -31,14 +35,16 @@ function parseArguments(args: readonly string[]): Arguments {
   const flags: string[] = [];
   let file: string | undefined;
   let init = false;
+  let acceptAmnesia = false;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (arg === "--config") file = args[++i];
     else if (arg.startsWith("--config=")) file = arg.slice("--config=".length);
     else if (arg === "--init") init = true;
+    else if (arg === "--accept-amnesia") acceptAmnesia = true;
     else flags.push(arg);
   }
-  return { file, init, flags };
+  return { file, init, acceptAmnesia, flags };
 }
 
 function readVersion(): string {
@@ -107,7 +113,7 @@ export async function runNode(args: readonly string[]): Promise<void> {
     void end(EXIT_CODES.failed);
   });
   try {
-    const { file, init, flags } = parseArguments(args);
+    const { file, init, acceptAmnesia, flags } = parseArguments(args);
     if (file === undefined) {
       throw new HanseError("CONFIG_MISSING", "rejected", `--config FILE must be given\n${USAGE}`);
     }
@@ -131,6 +137,7 @@ export async function runNode(args: readonly string[]): Promise<void> {
     process.on("SIGTERM", () => stop("SIGTERM"));
     node = await startDefaultNode(config, {
       log,
+      acceptAmnesia,
       onFatal(error) {
         logFailure(log, error, "the node cannot go on");
         void end(EXIT_CODES.failed);

@@ -55,6 +55,8 @@ export interface NodeAdapters {
     readonly log: NodeLog;
   }) => Promise<OpenedStore>;
   readonly createNeedle?: () => EngineWithRights;
+  /** Vote on although the signing state is lost: see `acceptAmnesia` in open-ordering.ts. */
+  readonly acceptAmnesia?: boolean;
   /** The node can do nothing useful any more: the database or a thread is gone. */
   readonly onFatal: (error: HanseError) => void;
 }
@@ -256,7 +258,7 @@ async function openNode(
   });
   later.ledger = ledger;
   closers.push(() => ledger.stop());
-  const engine = openOrdering({
+  const engine = await openOrdering({
     config,
     identity,
     validators,
@@ -266,6 +268,8 @@ async function openNode(
     disk,
     clock,
     verify: verifiers.verifyUrgent,
+    acceptAmnesia: adapters.acceptAmnesia === true,
+    log,
     report(event) {
       metrics.onEngineEvent(event);
       logEngineEvent(log, event);

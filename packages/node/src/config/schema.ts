@@ -261,12 +261,6 @@ export const CONFIG_SCHEMA = {
       unit: "ms",
       description: "Waiting work without a final block for this long counts as stalled.",
     },
-    acceptAmnesia: {
-      kind: "boolean",
-      default: false,
-      description:
-        "Vote again with an emptied folder although this key voted before; for an operator who knows that no other copy runs.",
-    },
   },
   mempool: {
     transactionsMax: {
