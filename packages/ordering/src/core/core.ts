@@ -29,7 +29,7 @@ import {
   send,
   setAt,
 } from "./state.ts";
-import { activate, answerNeed, onTimer, pauseView, resumeView } from "./views.ts";
+import { activate, answerNeed, onPeer, onTimer, pauseView, resumeView } from "./views.ts";
 import { countVote, onBody, onCertificate, onDurable } from "./votes.ts";
 
 export interface Core {
@@ -78,6 +78,7 @@ export function createCore(config: CoreConfig): Core {
         durable: 0,
         undurable: [],
         behind: false,
+        lost: new Set(),
         voteFrom: record.voteFrom,
         open,
         previous:
@@ -193,6 +194,9 @@ function dispatch(s: CoreState, event: CoreEvent): void {
       return;
     case "work":
       activate(s, false);
+      return;
+    case "peer":
+      onPeer(s, event.id, event.up);
       return;
     case "behind":
       if (s.behind === event.behind) return;

@@ -104,6 +104,8 @@ export type CoreEvent =
       readonly log: boolean;
     }
   | { readonly t: "work" }
+  /** The link to a member is there or lost; shortens waiting for a leader, decides nothing. */
+  | { readonly t: "peer"; readonly id: ValidatorId; readonly up: boolean }
   /** Others are known to be further: no votes until this ends. */
   | { readonly t: "behind"; readonly behind: boolean }
   /** Observe only, or (with a floor) vote again from that height on. */
@@ -183,6 +185,8 @@ export interface Timeouts {
   /** Added per view. */
   readonly viewStepMs: number;
   readonly viewMsMax: number;
+  /** Time of a view whose leader has no link to us: its proposal could not arrive. */
+  readonly lostLeaderMs: number;
   /** G: how long a leader that entered by a notarization waits for finality. */
   readonly graceMs: number;
   /** t_r: first pause between repetitions; grows by half up to the maximum. */
@@ -198,6 +202,7 @@ export const LAN_TIMEOUTS: Timeouts = {
   viewMs: 1_000,
   viewStepMs: 500,
   viewMsMax: 20_000,
+  lostLeaderMs: 100,
   graceMs: 150,
   resendMs: 500,
   resendMsMax: 5_000,

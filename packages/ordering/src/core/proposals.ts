@@ -255,7 +255,7 @@ export function considerNotarize(state: CoreState): void {
   if (entry === undefined || !entry.clockOk || !mayVote(state)) return;
   const p = entry.proposal;
   if (ownVote(h, "notarize", p.view) !== undefined && state.mutation !== "notarize-twice") return;
-  if (ownVote(h, "nullify", p.view) !== undefined) return;
+  if (ownVote(h, "nullify", p.view) !== undefined || !isOwnBlock(state, p)) return;
   if (!isJustified(state, p)) {
     if (p.from !== state.config.self) {
       send(state, p.from, { t: "need", height: h.height, view: p.view - 1 }, 0);
@@ -265,7 +265,7 @@ export function considerNotarize(state: CoreState): void {
   }
   const known = h.validity.get(p.body.key);
   if (known === undefined) {
-    const ok = fitsHeight(state, p);
+    const ok = fitsHeight(state, p.body);
     h.validity.set(p.body.key, ok ? "pending" : "bad");
     if (ok) state.effects.push({ t: "validate", body: p.body });
     return;
@@ -277,10 +277,19 @@ export function considerNotarize(state: CoreState): void {
   castVote(state, "notarize", p.view, { hash: p.body.hash, parentView: p.parentView });
 }
 
-/** The header rules that are the engine's: place, links, sets, proposer, size. */
-function fitsHeight(state: CoreState, p: Proposal): boolean {
+/** A fresh block must be its leader's own: a matter of the view, not of the block's validity. */
+function isOwnBlock(state: CoreState, p: Proposal): boolean {
+  if (p.parentView >= 0 || state.mutation === "accept-non-leader") return true;
+  return p.body.block.header.proposer === leaderOf(state, p.view);
+}
+
+/**
+ * The header rules that are the engine's: place, links, sets, size. Nothing of the view may be in
+ * here, since the verdict is remembered for the block.
+ */
+function fitsHeight(state: CoreState, body: Body): boolean {
   const h = state.open;
-  const { header } = p.body.block;
+  const { header } = body.block;
   return (
     equalBytes(header.ledgerId, state.config.ledgerId) &&
     header.engineEpoch === state.config.engineEpoch &&
@@ -291,12 +300,9 @@ function fitsHeight(state: CoreState, p: Proposal): boolean {
     equalBytes(header.nextValidatorsHash, h.nextSet.hash) &&
     header.lastSetChangeHeight === h.lastSetChangeHeight &&
     header.policyExtra.length === 0 &&
-    (p.parentView >= 0 ||
-      header.proposer === leaderOf(state, p.view) ||
-      state.mutation === "accept-non-leader") &&
     (h.height > 1 ||
-      (p.body.block.lastCert.length === 0 && equalBytes(header.lastCertHash, ZERO_HASH))) &&
-    p.body.bytes.length <= state.config.blockBytesMax
+      (body.block.lastCert.length === 0 && equalBytes(header.lastCertHash, ZERO_HASH))) &&
+    body.bytes.length <= state.config.blockBytesMax
   );
 }
 

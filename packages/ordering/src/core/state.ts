@@ -93,6 +93,8 @@ export interface CoreState {
   /** Own votes that wait to be durable before they count. */
   readonly undurable: OwnVote[];
   behind: boolean;
+  /** Members without a link to us. */
+  readonly lost: Set<string>;
   /** Undefined = never until told otherwise. */
   voteFrom: Height | undefined;
   /** In force from these heights on, ascending. */

@@ -9,6 +9,7 @@ import {
   cancelTimer,
   hashKey,
   isLeader,
+  leaderOf,
   mayVote,
   ownVote,
   send,
@@ -46,8 +47,9 @@ function startView(state: CoreState, by: "start" | "notarize" | "nullify"): void
   cancelTimer(state, "grace");
   if (h.self >= 0) {
     const own = Math.min(timeouts.viewMsMax, timeouts.viewMs + h.view * timeouts.viewStepMs);
+    const time = state.lost.has(leaderOf(state, h.view)) ? timeouts.lostLeaderMs : own;
     const grace = by === "notarize" ? timeouts.graceMs : 0;
-    setTimer(state, "view", own + grace + (h.view === 0 ? blockIntervalMsMin : 0));
+    setTimer(state, "view", time + grace + (h.view === 0 ? blockIntervalMsMin : 0));
   }
   if (isLeader(state, h.view)) {
     // Finality of the view below usually arrives within one hop and makes a proposal needless.
@@ -55,6 +57,23 @@ function startView(state: CoreState, by: "start" | "notarize" | "nullify"): void
     else propose(state);
   }
   considerNotarize(state);
+}
+
+/** Proposals come from their leader only: without a link to it there is nothing to wait for. */
+export function onPeer(state: CoreState, id: string, up: boolean): void {
+  const h = state.open;
+  if (up) {
+    state.lost.delete(id);
+    return;
+  }
+  state.lost.add(id);
+  if (!h.active || h.phase !== "voting" || h.self < 0 || h.proposals.has(h.view)) return;
+  const undecided =
+    ownVote(h, "nullify", h.view) === undefined && ownVote(h, "finalize", h.view) === undefined;
+  if (undecided && leaderOf(state, h.view) === id) {
+    const { lostLeaderMs, graceMs } = state.config.timeouts;
+    setTimer(state, "view", lostLeaderMs + graceMs);
+  }
 }
 
 export function onTimer(state: CoreState, id: TimerId): void {

@@ -56,6 +56,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   #started = false;
   #stopped = false;
   #halted: string | undefined;
+  /** Members that we have a link to. */
+  readonly #links = new Set<string>();
   readonly #timers = new Map<TimerId, { cancel(): void }>();
   #heartbeat: { cancel(): void } | undefined;
   /** Since when the open height has a reason to be decided. */
@@ -140,10 +142,12 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     transport.onPeer((peer, up) => {
       if (this.stopped) return;
       this.#catchUp.connection(peer, up);
+      this.#linked(peer, up);
       if (up) this.#sendStatus(peer, 0, true);
     });
     transport.onMessage((from, channel, message) => {
       if (channel === "transactions" || this.stopped) return;
+      if (!this.#links.has(from)) this.#linked(from, true);
       this.#inbox.receive(from, message);
       this.#settle();
     });
@@ -337,7 +341,14 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     this.#timers.get(id)?.cancel();
     const timer = this.options.clock.setTimer(ms, () => {
       if (this.#timers.get(id) === timer) this.#timers.delete(id);
-      if (!this.stopped) this.step({ t: "timer", id });
+      if (this.stopped) return;
+      if (id === "view") {
+        // A member that was never seen since our start has no link to lose.
+        const leader = this.core.leader(this.core.view);
+        const known = leader === this.options.signer.id || this.#links.has(leader);
+        if (!known) this.step({ t: "peer", id: leader, up: false });
+      }
+      this.step({ t: "timer", id });
     });
     this.#timers.set(id, timer);
   }
@@ -429,6 +440,12 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     if (message.ask) this.#sendStatus(peer, message.nonce, false);
     this.#quarantine?.answer(peer, message.height, message.nonce);
     this.#catchUp.claim(peer, message.height, message.lowest);
+  }
+
+  #linked(peer: string, up: boolean): void {
+    if (up) this.#links.add(peer);
+    else this.#links.delete(peer);
+    this.step({ t: "peer", id: peer, up });
   }
 
   #sendStatus(to: string | "all", nonce: number, ask: boolean): void {

@@ -74,11 +74,17 @@ export class Inbox {
       this.#bad(from, toHanseError(error).code);
       return;
     }
+    this.#take(from, message);
+  }
+
+  /** Whatever a peer sends costs that peer its word, never this node its life. */
+  #take(from: ValidatorId, message: WireMessage): void {
     try {
       this.#dispatch(from, message);
     } catch (error) {
-      if (!(error instanceof HanseError) || error.kind === "corrupt") throw error;
-      this.#bad(from, error.code);
+      if (error instanceof HanseError && error.kind !== "corrupt") this.#bad(from, error.code);
+      else
+        this.#runtime.halt("ORDERING_BUG", error instanceof Error ? `${error.stack}` : `${error}`);
     }
   }
 
@@ -94,7 +100,7 @@ export class Inbox {
     this.#stash = [];
     this.#stashKeys = new Set();
     this.#stashBytes = 0;
-    for (const { from, message } of stash) this.#dispatch(from, message);
+    for (const { from, message } of stash) this.#take(from, message);
   }
 
   recheckVotes(): void {

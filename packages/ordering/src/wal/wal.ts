@@ -145,10 +145,10 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
       write(current, encodeRecord(record));
     },
     prune(committed) {
-      // The sets in force at committed+1 and later stay.
+      // The set of the committed height stays too: its certificate stands in the next block.
       const heights = [...sets.keys()].sort((a, b) => a - b);
       for (let i = 0; i + 1 < heights.length; i++) {
-        if (heights[i + 1]! <= committed + 1) sets.delete(heights[i]!);
+        if (heights[i + 1]! <= committed) sets.delete(heights[i]!);
       }
       if (current !== undefined && current.bytes >= limit) current = undefined;
       prunedTo = committed;
