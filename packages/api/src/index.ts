@@ -21,7 +21,7 @@ export {
 } from "./requests/request-signature.ts";
 export { ROUTES, type RouteName } from "./routes/all-routes.ts";
 export { BlockEventJson } from "./routes/event-routes.ts";
-export { BLOCK_PAGE_MAX, BlockJson, LedgerJson } from "./routes/ledger-routes.ts";
+export { BLOCK_PAGE_MAX, BlockJson, BlockSummaryJson, LedgerJson } from "./routes/ledger-routes.ts";
 export { AccountJson, NodeInfoJson, StatusJson } from "./routes/node-routes.ts";
 export {
   type Access,

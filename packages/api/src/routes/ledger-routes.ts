@@ -53,15 +53,18 @@ export const getGenesis = defineRoute({
   responses: { 200: { description: "The document", json: Type.Unknown() } },
 });
 
-export const BlockJson = Type.Object({
+const blockSummary = {
   height: HeightNumber,
   hash: HashText,
   header: HeaderJson,
-  transactionIds: Type.Array(HashText),
   evidenceCount: Type.Integer(),
   certificate: HexText,
   bytes: Type.Integer({ description: "Size of the whole block." }),
-});
+};
+
+export const BlockSummaryJson = Type.Object(blockSummary);
+
+export const BlockJson = Type.Object({ ...blockSummary, transactionIds: Type.Array(HashText) });
 
 export const getBlock = defineRoute({
   id: "getBlock",
@@ -95,7 +98,8 @@ export const listBlocks = defineRoute({
   method: "GET",
   path: "/v1/blocks",
   summary: "Blocks from a height on, ascending",
-  description: "Without `from` the newest ones.",
+  description:
+    "Without `from` the newest ones. May be fewer than asked for when blocks are large: go on behind the last.",
   access: "public",
   query: Type.Object({
     from: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
@@ -104,7 +108,7 @@ export const listBlocks = defineRoute({
   responses: {
     200: {
       description: "The blocks and the newest height",
-      json: Type.Object({ height: HeightNumber, blocks: Type.Array(BlockJson) }),
+      json: Type.Object({ height: HeightNumber, blocks: Type.Array(BlockSummaryJson) }),
     },
   },
 });

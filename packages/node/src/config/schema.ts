@@ -112,6 +112,15 @@ export const CONFIG_SCHEMA = {
       unit: "requests/s",
       description: "Table reads and queries one account may make per second.",
     },
+    publicReadsPerSecond: {
+      kind: "integer",
+      default: 2000,
+      min: 1,
+      max: 10_000_000,
+      unit: "reads/s",
+      description:
+        "Reads without an account that one address may make per second; a block counts as 10, a page of blocks or a receipt as 20.",
+    },
     corsOrigin: {
       kind: "text",
       optional: true,

@@ -10,11 +10,10 @@ import {
   toHex,
   verifySignature,
 } from "@hanse/protocol";
+import { Allowance } from "./allowance.ts";
 
 /** Open sessions; the oldest ends when there are more. */
 const SESSIONS_MAX = 10_000;
-/** Callers whose allowance is remembered. */
-const CALLERS_MAX = 10_000;
 /** Signatures that opened a session within the window: each opens one only. */
 const USED_MAX = 10_000;
 
@@ -55,10 +54,11 @@ export class Callers {
   readonly #options: CallersOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #used = new Map<string, number>();
-  readonly #allowance = new Map<string, { tokens: number; at: number }>();
+  readonly #allowance: Allowance;
 
   constructor(options: CallersOptions) {
     this.#options = options;
+    this.#allowance = new Allowance(options.readsPerSecond);
   }
 
   /**
@@ -101,7 +101,7 @@ export class Callers {
       key = shown.key;
     }
     const sender = this.#options.resolveSender(key);
-    this.#spend(toHex(sender.accountId), now);
+    this.#allowance.spend(toHex(sender.accountId), 1, now);
     return { sender, key, token: shown.scheme === "token" ? shown.token : undefined };
   }
 
@@ -135,26 +135,5 @@ export class Callers {
 
   get sessions(): number {
     return this.#sessions.size;
-  }
-
-  #spend(account: string, now: number): void {
-    const perSecond = this.#options.readsPerSecond;
-    const own = this.#allowance.get(account) ?? { tokens: perSecond, at: now };
-    const elapsed = Math.max(0, now - own.at) / 1000;
-    const tokens = Math.min(perSecond, own.tokens + elapsed * perSecond);
-    // Back to the end: the least recently seen leaves first.
-    this.#allowance.delete(account);
-    this.#allowance.set(account, { tokens: Math.max(tokens - 1, 0), at: now });
-    if (this.#allowance.size > CALLERS_MAX) {
-      this.#allowance.delete(this.#allowance.keys().next().value!);
-    }
-    if (tokens < 1) {
-      throw new HanseError(
-        "API_READ_QUOTA",
-        "limit",
-        `more than ${perSecond} requests per second by this account: slow down`,
-        { details: { retryAfterSeconds: 1 } },
-      );
-    }
   }
 }

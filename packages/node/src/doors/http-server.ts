@@ -6,6 +6,7 @@ import { createOpenApi } from "@hanse/api";
 import { resolveSender } from "@hanse/identity";
 import { HanseError } from "@hanse/protocol";
 import fastify, { type FastifyInstance } from "fastify";
+import { Allowance } from "./allowance.ts";
 import { Callers } from "./callers.ts";
 import { createEventStreams } from "./event-stream.ts";
 import { createLedgerHandlers } from "./ledger-handlers.ts";
@@ -85,7 +86,11 @@ export async function createHttpDoors(
       ...createTableHandlers(services),
       streamEvents: streams.handler,
     },
-    callers,
+    {
+      callers,
+      publicReads: new Allowance(config.api.publicReadsPerSecond),
+      now: services.now,
+    },
   );
   return {
     app,

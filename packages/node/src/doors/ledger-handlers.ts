@@ -4,6 +4,7 @@ import { findAccount, findAccountByKeyId, findSigner, listOrganizations } from "
 import type { StoredBlock } from "@hanse/ledger";
 import {
   accountIdOf,
+  type Block,
   createValidatorSet,
   decodeBlock,
   decodeNativeTransaction,
@@ -38,18 +39,24 @@ type Names =
 
 const ORGANIZATIONS_MAX = 1000;
 /** Bytes of blocks read for one page. */
-const PAGE_BYTES_MAX = 64 * 1024 * 1024;
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
-function blockToJson(stored: StoredBlock) {
-  const block = decodeBlock(stored.bytes);
+function summaryToJson(stored: StoredBlock, block: Block) {
   return {
     height: stored.height,
     hash: toHex(stored.hash),
     header: headerToJson(block.header),
-    transactionIds: block.transactions.map((bytes) => toHex(decodeNativeTransaction(bytes).id)),
     evidenceCount: block.evidence.length,
     certificate: toHex(stored.certificate),
     bytes: stored.bytes.length,
+  };
+}
+
+function blockToJson(stored: StoredBlock) {
+  const block = decodeBlock(stored.bytes);
+  return {
+    ...summaryToJson(stored, block),
+    transactionIds: block.transactions.map((bytes) => toHex(decodeNativeTransaction(bytes).id)),
   };
 }
 
@@ -205,7 +212,8 @@ export function createLedgerHandlers(
       const from = query.from ?? Math.max(1, height - limit + 1);
       const to = Math.min(height, from + limit - 1);
       const blocks = from > to ? [] : await ledger.reads.blocks(from, to, PAGE_BYTES_MAX);
-      return { json: { height, blocks: blocks.map(blockToJson) } };
+      const list = blocks.map((stored) => summaryToJson(stored, decodeBlock(stored.bytes)));
+      return { json: { height, blocks: list } };
     },
 
     listOrganizations() {

@@ -12,6 +12,7 @@ import {
 } from "@hanse/api";
 import { HanseError, toHanseError } from "@hanse/protocol";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Allowance } from "./allowance.ts";
 import type { Caller, Callers } from "./callers.ts";
 import type { DoorLog } from "./services.ts";
 
@@ -175,15 +176,43 @@ function send(reply: FastifyReply, answer: Answer): FastifyReply {
   return reply.code(answer.status).send();
 }
 
+/**
+ * What a public read costs of its address's allowance, where it is more than 1: reading and hashing
+ * a whole block takes milliseconds. Nothing for what operators ask all the time.
+ */
+const READ_COSTS: Readonly<Partial<Record<RouteName, number>>> = {
+  getHealth: 0,
+  getReady: 0,
+  getMetrics: 0,
+  getGenesis: 5,
+  getBlock: 10,
+  listBlocks: 20,
+  getReceipt: 20,
+  streamEvents: 20,
+};
+
+export interface BindingOptions {
+  readonly callers: Callers;
+  /** Of anybody, by address. */
+  readonly publicReads: Allowance;
+  readonly now: () => number;
+}
+
 /** Serves every route. */
-export function bindRoutes(app: FastifyInstance, handlers: Handlers, callers: Callers): void {
+export function bindRoutes(
+  app: FastifyInstance,
+  handlers: Handlers,
+  { callers, publicReads, now }: BindingOptions,
+): void {
   for (const [name, route] of Object.entries(ROUTES) as [RouteName, RouteSpec][]) {
     const handler = handlers[name] as (call: Call<RouteSpec>) => Answer | Promise<Answer>;
+    const cost = route.access === "public" ? (READ_COSTS[name] ?? 1) : 0;
     app.route({
       method: route.method,
       url: route.path.replace(/\{([a-zA-Z]+)\}/g, ":$1"),
       schema: schemaOf(route),
       handler: async (request, reply) => {
+        if (cost > 0) publicReads.spend(request.ip, cost, now());
         const identify = () =>
           callers.identify({
             method: request.method,
