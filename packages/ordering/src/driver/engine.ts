@@ -55,6 +55,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   #stepping = false;
   #started = false;
   #stopped = false;
+  #draining = false;
   #halted: string | undefined;
   /** Members that we have a link to. */
   readonly #links = new Set<string>();
@@ -146,7 +147,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
       if (up) this.#sendStatus(peer, 0, true);
     });
     transport.onMessage((from, channel, message) => {
-      if (channel === "transactions" || this.stopped) return;
+      if (channel === "transactions" || this.stopped || this.#draining) return;
       if (!this.#links.has(from)) this.#linked(from, true);
       this.#inbox.receive(from, message);
       this.#settle();
@@ -159,13 +160,20 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   }
 
   async stop(how: "drain" | "now"): Promise<void> {
-    if (how === "drain" && this.#started && !this.stopped) await this.#executor.idle();
+    if (how === "drain" && this.#executor !== undefined && !this.stopped) {
+      // No new height is begun or heard of; what is decided gets executed and committed.
+      this.#draining = true;
+      this.#cancelAll();
+      await this.#executor.idle();
+    }
     this.#stopped = true;
     this.#cancelAll();
   }
 
   wake(): void {
-    if (this.#started && !this.stopped && this.#executor !== undefined) this.step({ t: "work" });
+    if (this.#executor === undefined || this.stopped || this.#draining) return;
+    // Asked once per transaction: an open height that is already under way needs no telling.
+    if (!this.core.active && !this.core.executing) this.step({ t: "work" });
   }
 
   status(): OrderingStatus {
@@ -287,6 +295,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
           this.#persistence.persist(effect.seq, effect.record);
           break;
         case "send":
+          // A set of one has nobody to tell; its blocks need not be encoded again.
+          if (effect.to === "all" && this.options.transport.peers().length === 0) break;
           this.#persistence.send(
             effect.after,
             effect.to,
@@ -302,6 +312,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
           this.#timers.delete(effect.id);
           break;
         case "build":
+          if (this.#draining) break;
           this.#build(effect.height, effect.view, effect.now);
           break;
         case "validate":
@@ -338,6 +349,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   }
 
   #setTimer(id: TimerId, ms: number): void {
+    if (this.#draining) return;
     this.#timers.get(id)?.cancel();
     const timer = this.options.clock.setTimer(ms, () => {
       if (this.#timers.get(id) === timer) this.#timers.delete(id);
