@@ -23,7 +23,7 @@ export async function createBootRecord(
   info: AppInfo,
 ): Promise<BootRecord> {
   const { signer } = options;
-  const sets: { height: Height; set: ValidatorSet }[] = [{ height: 0, set: options.genesisSet }];
+  const setsByHeight = new Map<Height, ValidatorSet>([[0, options.genesisSet]]);
   const bodies = new Map<string, Body>();
   const votes = new Map<string, SignedPlace>();
   const proposals = new Map<string, SignedPlace>();
@@ -32,10 +32,8 @@ export async function createBootRecord(
   const damaged = contents.damage !== "none";
   for (const record of contents.records) {
     if (record.t === "set") {
-      const at = sets.findIndex((entry) => entry.height >= record.height);
-      // A repeated or re-executed update gives the same set again.
-      if (at >= 0) sets.splice(at);
-      sets.push({ height: record.height, set: record.set });
+      // Segments repeat them, and re-execution gives the same again.
+      setsByHeight.set(record.height, record.set);
       continue;
     }
     if (damaged || record.t === "base" || record.height <= info.height) continue;
@@ -63,6 +61,9 @@ export async function createBootRecord(
       }
     }
   }
+  const sets = [...setsByHeight]
+    .map(([height, set]) => ({ height, set }))
+    .sort((a, b) => a.height - b.height);
   let signedHeight = 0;
   for (const place of signer.signed) {
     signedHeight = Math.max(signedHeight, place.height);
