@@ -75,13 +75,21 @@ export function humanizeLogLine(line: string): string {
     name: _name,
     node: _node,
     severity: _severity,
-    ...rest
+    err,
+    event,
+    ...others
   } = entry;
   const clock =
     typeof time === "number" ? new Date(time).toISOString().slice(11, 23) : String(time);
+  // The stack stays in the file; its first sentence is often the line's own already.
+  const reason = (err as { message?: unknown } | undefined)?.message;
+  const isNews = typeof reason === "string" && !String(msg ?? "").includes(reason);
+  const rest: Record<string, unknown> = isNews ? { ...others, reason } : others;
   const facts = Object.entries(rest)
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" ");
+  // The line for whoever started the node: the only one without a time.
+  if (level === undefined && event === "ready") return `${"".padEnd(12)} ready ${facts}`;
   const label = typeof level === "number" ? (LEVELS[level] ?? String(level)) : String(level);
   return `${clock} ${label.padEnd(5)} ${String(msg ?? "")}${facts === "" ? "" : `  ${facts}`}`;
 }

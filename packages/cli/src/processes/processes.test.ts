@@ -90,4 +90,18 @@ test("logs: the last lines, then what comes, in words", async () => {
     "00:00:00.000 warn  slow  height=7",
   );
   assert.equal(humanizeLogLine("plain"), "plain");
+  assert.equal(
+    humanizeLogLine(
+      '{"level":60,"time":0,"msg":"no start: gone","err":{"message":"gone","stack":"at x"}}',
+    ),
+    "00:00:00.000 fatal no start: gone",
+  );
+  assert.equal(
+    humanizeLogLine('{"level":50,"time":0,"msg":"closing failed","err":{"message":"gone"}}'),
+    "00:00:00.000 error closing failed  reason=gone",
+  );
+  assert.equal(
+    humanizeLogLine('{"event":"ready","node":"a/n","api":"http://h:1","pid":7}'),
+    "             ready api=http://h:1",
+  );
 });
