@@ -42,6 +42,12 @@ export class TreeSegments {
   /** Segments that differ from what is stored, the longest in front. */
   readonly #dirty = new Map<number, Dirt>();
   #changed = 0;
+  readonly #lagLeaves: number;
+
+  /** @param lagLeaves changed leaves between a segment's first change and its writing, at least. */
+  constructor(lagLeaves = LAG_LEAVES_MIN) {
+    this.#lagLeaves = lagLeaves;
+  }
 
   get depth(): number {
     return this.#depth;
@@ -117,7 +123,7 @@ export class TreeSegments {
   due(height: number, all = false): SegmentWrites {
     const put: { segment: number; leaves: Uint8Array }[] = [];
     const remove: number[] = [];
-    const lag = Math.max(LAG_LEAVES_MIN, Math.floor(this.tree.size / LAG_SHARE));
+    const lag = Math.max(this.#lagLeaves, Math.floor(this.tree.size / LAG_SHARE));
     for (const [prefix, dirt] of this.#dirty) {
       if (!all && (this.#changed - dirt.since < lag || put.length >= SEGMENTS_PER_BLOCK_MAX)) break;
       if (!this.#dirty.has(prefix)) continue;
