@@ -9,7 +9,7 @@ import {
   MEMORY_TEXT_UNIT,
   VALUE_DEPTH_MAX,
 } from "../runtime/limits.ts";
-import { compareTexts } from "../values/byte-text.ts";
+import { compareTexts, detached } from "../values/byte-text.ts";
 import { type Meter, tooDeep, UNMETERED } from "../values/convert.ts";
 import { Money } from "../values/money.ts";
 import { floatToJson, parseInt64 } from "../values/number-text.ts";
@@ -249,7 +249,7 @@ class JsonReader {
       if (!this.#take("+")) this.#take("-");
       if (!this.#digits()) this.#fail();
     }
-    const text = this.#text.slice(from, this.#at);
+    const text = detached(this.#text.slice(from, this.#at), this.#text);
     this.#meter.useMemory(MEMORY_NUMBER + text.length);
     if (!inObject) return new JsonNumber(text);
     if (integral) {
@@ -292,7 +292,7 @@ class JsonReader {
     parts.push(this.#text.slice(from, this.#at));
     this.#at += 1;
     // Halves of characters and bytes that are no text become U+FFFD.
-    const text = parts.join("").toWellFormed();
+    const text = detached(parts.join("").toWellFormed(), this.#text);
     this.#meter.useMemory(MEMORY_TEXT + MEMORY_TEXT_UNIT * text.length);
     return text;
   }

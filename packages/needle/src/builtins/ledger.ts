@@ -142,16 +142,21 @@ function firstRow(run: NeedleRun, rows: NeedleArray): NeedleMap {
   return new NeedleMap();
 }
 
+/** Columns are ASCII: other letters are nobody's column. */
+function lowerColumn(name: string): string {
+  return name.replace(/[A-Z]/g, (sign) => sign.toLowerCase());
+}
+
 /** Text of a column of the first row; `column->key` looks into a JSON column. */
 function oneValue(run: NeedleRun, rows: NeedleArray, name: string): string {
   const row = rows.get(0);
   if (!(row instanceof NeedleMap)) return "";
-  const column = name.toLowerCase().replaceAll("->", ".");
+  const column = lowerColumn(name).replaceAll("->", ".");
   const direct = row.entries.get(name) ?? row.entries.get(column);
   if (direct !== undefined) return toText(direct, run);
   const cut = name.indexOf("->");
   if (cut < 0) return "";
-  const text = row.get(name.slice(0, cut).toLowerCase());
+  const text = row.get(lowerColumn(name.slice(0, cut)));
   if (typeof text !== "string" || text === "") return "";
   const decoded = decodeJson(text, run);
   if (!(decoded instanceof NeedleMap)) return "";

@@ -77,8 +77,18 @@ function ratioToDouble(value: bigint, exponent: number): number {
   let result = Number(size);
   // Powers of two are exact; in two steps, so that neither leaves the range of doubles.
   const first = Math.max(-1000, Math.min(1000, scale));
-  result = result * 2 ** first * 2 ** (scale - first);
+  result = result * powerOfTwo(first) * powerOfTwo(scale - first);
   return negative ? -result : result;
+}
+
+/** 2^exponent for exponents of normal doubles, by its bits. */
+function powerOfTwo(exponent: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  if (exponent > 1023) return Number.POSITIVE_INFINITY;
+  if (exponent < -1022) {
+    view.setBigUint64(0, exponent < -1074 ? 0n : 1n << BigInt(exponent + 1074));
+  } else view.setBigUint64(0, BigInt(exponent + 1023) << 52n);
+  return view.getFloat64(0);
 }
 
 export function logarithm(value: number): number {

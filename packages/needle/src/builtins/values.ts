@@ -12,6 +12,7 @@ import type { NeedleRun } from "../runtime/run.ts";
 import {
   byteLength,
   bytesToText,
+  detached,
   fromBinary,
   normaliseText,
   sliceBytes,
@@ -92,7 +93,7 @@ function split(run: NeedleRun, text: string, separator: string): NeedleArray {
     run.useMemory(count * (MEMORY_ELEMENT + MEMORY_TEXT));
     const wellFormed = text.isWellFormed() && separator.isWellFormed();
     parts = wellFormed
-      ? text.split(separator)
+      ? text.split(separator).map((part) => detached(part, text))
       : toBinary(text).split(toBinary(separator)).map(fromBinary);
   }
   run.useMemory(parts.length * (MEMORY_ELEMENT + MEMORY_TEXT) + 2 * text.length);
@@ -261,7 +262,7 @@ export const VALUE_BUILTINS: readonly Builtin[] = [
     join,
   ),
   builtin("TrimSpace", [s], "string", "Text without white space around it.", {}, (run, text) =>
-    newText(run, trimSpace(text)),
+    newText(run, detached(trimSpace(text), text)),
   ),
   builtin(
     "ToLower",

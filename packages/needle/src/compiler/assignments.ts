@@ -13,6 +13,8 @@ import {
   MEMORY_TEXT_UNIT,
 } from "../runtime/limits.ts";
 import { declaredTypeText, hasType, toMoney, typeText } from "../values/convert.ts";
+import { moneyBytes } from "../values/measure.ts";
+import { Money } from "../values/money.ts";
 import { NeedleArray, NeedleMap, type NeedleValue, type TypeName } from "../values/value.ts";
 import { compileCallResults } from "./calls.ts";
 import { type Execute, NORMAL } from "./closure.ts";
@@ -182,9 +184,8 @@ function selfAssignment(): NeedleFault {
 
 /** What an element adds to the container; texts and containers were accounted when made. */
 function weightOf(value: NeedleValue): number {
-  return value === null || typeof value === "string" || typeof value === "boolean"
-    ? 0
-    : MEMORY_NUMBER;
+  if (value === null || typeof value === "string" || typeof value === "boolean") return 0;
+  return value instanceof Money ? moneyBytes(value) : MEMORY_NUMBER;
 }
 
 function setEntry(frame: Frame, map: NeedleMap, key: NeedleValue, item: NeedleValue): void {

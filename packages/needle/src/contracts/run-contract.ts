@@ -121,8 +121,6 @@ function topScope(
   return { contract, variables: new Map(values), parent: "", outer: undefined };
 }
 
-const sharedConditions = () => new ConditionCache(100);
-
 function start(
   options: RunOptions,
   scope: ContractScope,
@@ -133,7 +131,7 @@ function start(
     fuel: options.fuel ?? DEFAULT_FUEL,
     memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
   };
-  const conditions = options.conditions ?? sharedConditions();
+  const conditions = options.conditions ?? new ConditionCache(100);
   const run = new NeedleRun(options.host, options.system, limits, conditions, scope);
   let value: NeedleValue = null;
   let text = "";

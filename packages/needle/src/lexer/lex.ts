@@ -145,13 +145,14 @@ class Lexer {
       this.#error(`'${text.slice(0, 40)}' is not a number: more than one point`, start);
       this.#push("float", "0", start);
     } else if (points === 1) this.#push("float", text, start);
-    else if (text.length > 19 && BigInt(text.slice(0, 400)) > INT_MAX) {
-      this.#error(`integer ${text.slice(0, 40)} is out of the 64-bit range`, start);
-      this.#push("int", "0", start);
-    } else if (BigInt(text) > INT_MAX) {
-      this.#error(`integer ${text} is out of the 64-bit range`, start);
-      this.#push("int", "0", start);
-    } else this.#push("int", text, start);
+    else {
+      let zeros = 0;
+      while (zeros < text.length - 1 && text.charCodeAt(zeros) === 48) zeros += 1;
+      const digits = text.slice(zeros);
+      const fits = digits.length <= 19 && BigInt(digits) <= INT_MAX;
+      if (!fits) this.#error(`integer ${text.slice(0, 40)} is out of the 64-bit range`, start);
+      this.#push("int", fits ? digits : "0", start);
+    }
   }
 
   #quoted(): void {

@@ -90,6 +90,15 @@ export function normaliseText(text: string): string {
   return text.isWellFormed() ? text : bytesToText(textToBytes(text));
 }
 
+/**
+ * A part of a text as a text of its own. Engines keep parts as views of the whole: a short part of
+ * a long text would hold all its memory, which nobody accounts.
+ */
+export function detached(part: string, whole: string): string {
+  if (whole.length <= 4_096 || part.length === whole.length) return part;
+  return bytesToText(textToBytes(part));
+}
+
 export function concatTexts(left: string, right: string): string {
   // Only a text that begins with an escaped byte can complete a sequence begun before it.
   return right.length > 0 && isEscape(right.charCodeAt(0))

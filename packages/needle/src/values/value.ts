@@ -67,6 +67,11 @@ export class NeedleArray {
     return this.#length;
   }
 
+  /** Elements its storage holds: more than its length when a list grew out of it. */
+  get capacity(): number {
+    return this.#items.length;
+  }
+
   /** The element, or nil outside of the list. */
   get(index: number): NeedleValue {
     return index >= 0 && index < this.#length ? this.#items[index]! : null;
