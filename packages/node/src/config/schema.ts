@@ -110,7 +110,8 @@ export const CONFIG_SCHEMA = {
       min: 1,
       max: 1_000_000,
       unit: "requests/s",
-      description: "Table reads and queries one account may make per second.",
+      description:
+        "Table reads and queries one account may make per second; queries count by the time they take, up to a tenth of the executing thread.",
     },
     publicReadsPerSecond: {
       kind: "integer",

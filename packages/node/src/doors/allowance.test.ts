@@ -32,6 +32,17 @@ test("what costs more than a second's worth is possible after a quiet second", (
   assert.ok(tries(allowance, "a", 500, 1000));
 });
 
+test("what a request turned out to cost is paid back before the next", () => {
+  const allowance = new Allowance(10);
+  assert.ok(tries(allowance, "a", 1, 0));
+  allowance.charge("a", 29, 0);
+  assert.ok(!tries(allowance, "a", 1, 2000));
+  assert.ok(tries(allowance, "a", 1, 2200));
+  allowance.charge("a", 1e9, 2200);
+  assert.ok(!tries(allowance, "a", 1, 62_000));
+  assert.ok(tries(allowance, "a", 1, 62_400), "no debt is longer than a minute");
+});
+
 test("property: over any time no more is spent than allowed", () => {
   const step = fc.record({ wait: fc.nat({ max: 300 }), cost: fc.integer({ min: 1, max: 20 }) });
   fc.assert(

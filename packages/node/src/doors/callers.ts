@@ -14,6 +14,8 @@ import { Allowance } from "./allowance.ts";
 
 /** Open sessions; the oldest ends when there are more. */
 const SESSIONS_MAX = 10_000;
+/** Part of the executing thread's time that one account's read-only calls may take. */
+const QUERY_PERCENT_MAX = 10;
 /** Signatures that opened a session within the window: each opens one only. */
 const USED_MAX = 10_000;
 
@@ -135,5 +137,14 @@ export class Callers {
 
   get sessions(): number {
     return this.#sessions.size;
+  }
+
+  /**
+   * What a request held up the node for, milliseconds: one account may use QUERY_PERCENT_MAX of
+   * the executing thread, whatever it asks.
+   */
+  chargeTime(caller: Caller, ms: number): void {
+    const perMs = (this.#options.readsPerSecond * 100) / (QUERY_PERCENT_MAX * 1000);
+    this.#allowance.charge(toHex(caller.sender.accountId), ms * perMs, this.#options.now());
   }
 }

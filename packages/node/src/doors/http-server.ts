@@ -83,7 +83,7 @@ export async function createHttpDoors(
     {
       ...createLedgerHandlers(services, callers),
       ...createTransactionHandlers(services),
-      ...createTableHandlers(services),
+      ...createTableHandlers(services, callers),
       streamEvents: streams.handler,
     },
     {

@@ -3,7 +3,7 @@
 import type { Sender } from "@hanse/ledger";
 import { HanseError, stateKeyHash, toHex } from "@hanse/protocol";
 import type { ColumnSchema, ColumnValue, RowKey, TableSchema } from "@hanse/state";
-import type { Caller } from "./callers.ts";
+import type { Caller, Callers } from "./callers.ts";
 import { parseColumns, parseCondition, parseOrder } from "./condition-json.ts";
 import { keyFromText, valuesToJson } from "./json-forms.ts";
 import type { Handlers } from "./route-binding.ts";
@@ -19,7 +19,10 @@ type Names =
   | "runQuery"
   | "listApplications";
 
-export function createTableHandlers(services: NodeServices): Pick<Handlers, Names> {
+export function createTableHandlers(
+  services: NodeServices,
+  callers: Callers,
+): Pick<Handlers, Names> {
   const { state, tables, ledger } = services;
 
   function requireSchema(name: string): TableSchema {
@@ -46,6 +49,16 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
       `key: no such row in ${schema.name}, or it is not open to you`,
       { details: { field: "key" } },
     );
+  }
+
+  /** Runs where blocks are executed, so its time is the caller's to pay. */
+  function askEngine(engine: string, name: string, input: unknown, caller: Caller): unknown {
+    const started = performance.now();
+    try {
+      return ledger.query(engine, name, input, caller.sender);
+    } finally {
+      callers.chargeTime(caller, performance.now() - started);
+    }
   }
 
   const senderOf = (caller: Caller | undefined) => caller!.sender;
@@ -157,13 +170,13 @@ export function createTableHandlers(services: NodeServices): Pick<Handlers, Name
     runQuery({ body, caller }) {
       const { engine, name, input } = body!;
       const { height } = ledger.tip;
-      const result = ledger.query(engine, name, input ?? {}, senderOf(caller));
+      const result = askEngine(engine, name, input ?? {}, caller!);
       return { json: { height, result: result ?? null } };
     },
 
     listApplications({ caller }) {
       const { height } = ledger.tip;
-      const { applications } = ledger.query("needle", "app.list", {}, senderOf(caller)) as {
+      const { applications } = askEngine("needle", "app.list", {}, caller!) as {
         readonly applications: readonly unknown[];
       };
       return { json: { height, applications } };
