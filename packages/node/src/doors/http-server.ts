@@ -12,6 +12,7 @@ import { createEventStreams } from "./event-stream.ts";
 import { createLedgerHandlers } from "./ledger-handlers.ts";
 import { bindRoutes, prepareServer } from "./route-binding.ts";
 import type { NodeServices } from "./services.ts";
+import { bindStartPage } from "./start-page.ts";
 import { createTableHandlers } from "./table-handlers.ts";
 import { createTransactionHandlers } from "./transaction-handlers.ts";
 
@@ -78,6 +79,7 @@ export async function createHttpDoors(
   });
   await app.register(fastifySwaggerUi, { routePrefix: "/docs" });
   app.get("/v1/openapi.json", (_, reply) => reply.type("application/json").send(documentText));
+  bindStartPage(app);
   bindRoutes(
     app,
     {
