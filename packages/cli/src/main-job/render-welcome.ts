@@ -38,7 +38,7 @@ export function renderWelcome(
     paint.dim(`  folder    ${network.folder}`),
     "",
     renderTable(
-      ["NODE", "API", "API DOCUMENTATION"],
+      ["NODE", "PAGE AND API", "API DOCUMENTATION"],
       network.nodes.map((node) => [node.id, node.apiUrl, `${node.apiUrl}${DOCS_PATH}`]),
       paint,
     ),
