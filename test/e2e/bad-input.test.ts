@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { encodeBatch } from "@hanse/api";
-import { type LedgerClient, soloTemplate } from "@hanse/cli";
+import { type LedgerClient, registerAccount, soloTemplate } from "@hanse/cli";
 import { encodeCall } from "@hanse/engine-needle";
 import {
   type Bytes,
@@ -33,6 +33,10 @@ const HOUR_MS = 3_600_000;
 let network: TestNetwork;
 let ledger: LedgerClient;
 let signer: KeyPair;
+/** Of the signer's organization. */
+let colleague: KeyPair;
+/** Of another organization, which runs no node. */
+let guest: KeyPair;
 let undo: (() => unknown)[] = [];
 let nonce = 1n;
 
@@ -40,10 +44,26 @@ let nonce = 1n;
 const suiteContext = { after: (work: () => unknown) => void undo.push(work) } as TestContext;
 
 before(async () => {
+  const solo = soloTemplate("bad-input");
   network = await createTestNetwork(suiteContext, {
-    template: soloTemplate("bad-input"),
+    template: {
+      ...solo,
+      organizations: [
+        ...solo.organizations,
+        {
+          id: "guests",
+          name: "Guests",
+          nodes: 0,
+          people: [{ name: "guests-admin", roles: ["admin"] }],
+        },
+      ],
+    },
     nodeSettings: {
-      mempool: { perSenderMax: PER_SENDER_MAX, transactionsMax: POOL_MAX },
+      mempool: {
+        perSenderMax: PER_SENDER_MAX,
+        transactionsMax: POOL_MAX,
+        perOrgPercentMax: 80,
+      },
       api: { bodyBytesMax: 3 * 1024 * 1024, batchTransactionsMax: 100 },
     },
     // Contracts that run away end soon.
@@ -53,6 +73,13 @@ before(async () => {
   await network.installEntries();
   ledger = await network.client();
   signer = network.account("solo-admin").keyPair;
+  guest = network.account("guests-admin").keyPair;
+  colleague = createKeyPair("p256");
+  await registerAccount(ledger, signer, {
+    name: "colleague",
+    roles: [],
+    key: colleague.publicKey,
+  });
 });
 
 after(async () => {
@@ -234,23 +261,44 @@ describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
     assert.ok(params.response.status >= 400 && params.response.status < 500);
   });
 
-  test("over quota and full: 429 with a computed time to come back", async () => {
-    // More at once than one block takes from the pool: the quota of the sender is what stops them.
-    const codes = new Map<string, Problem & { header: string | null }>();
-    for (let round = 0; round < 20 && codes.size === 0; round++) {
-      const batch = encodeBatch(Array.from({ length: 90 }, () => sign()));
-      const { response, json } = await post("/v1/transactions/batch", batch);
+  /** Sends mixed batches until the node refuses one for the reason wanted. */
+  const fillUntil = async (code: string, keys: readonly KeyPair[], each: number) => {
+    for (let round = 0; round < 20; round++) {
+      const transactions = keys.flatMap((key) =>
+        Array.from({ length: each }, () => sign({ sender: key.publicKey }, key)),
+      );
+      const { response, json } = await post("/v1/transactions/batch", encodeBatch(transactions));
       const refused = (json.refused as { problem: Problem }[] | undefined) ?? [];
-      const problem = refused[0]?.problem ?? json;
-      const header = response.headers.get("retry-after");
-      if (problem.code !== undefined) codes.set(problem.code, { ...problem, header });
+      const problem = [...refused.map((one) => one.problem), json].find((one) => one.code === code);
+      if (problem !== undefined) return { problem, response };
     }
-    const [problem] = codes.values();
-    assert.ok(problem !== undefined, "a sender over its quota is refused");
-    assert.ok(["LEDGER_SENDER_QUOTA", "LEDGER_POOL_FULL"].includes(problem.code), problem.code);
+    return assert.fail(`never refused with ${code}`);
+  };
+
+  const assertComeBackLater = ({ problem }: { readonly problem: Problem }) => {
     assert.equal(problem.status, 429);
-    assert.ok(problem.retryAfter! > 0 && problem.retryAfter! <= 60, `${problem.retryAfter}`);
+    assert.ok(problem.retryAfter! >= 0.1 && problem.retryAfter! <= 60, `${problem.retryAfter}`);
     assert.match(problem.detail, /wait|later|again/i);
+  };
+
+  test("over quota: one sender fills its share, 429 says when to come back", async () => {
+    assertComeBackLater(await fillUntil("LEDGER_SENDER_QUOTA", [signer], PER_SENDER_MAX + 20));
+    // A whole request that is refused for this reason carries it as its own status and header.
+    for (let round = 0; round < 200; round++) {
+      const { response, json } = await post("/v1/transactions", sign());
+      if (response.status === 202) continue;
+      assert.equal(json.code, "LEDGER_SENDER_QUOTA");
+      assert.ok(Number(response.headers.get("retry-after")) >= 1);
+      break;
+    }
+  });
+
+  test("an organization that filled its share of the pool", async () => {
+    assertComeBackLater(await fillUntil("LEDGER_ORGANIZATION_QUOTA", [signer, colleague], 30));
+  });
+
+  test("full: senders and organizations within their shares fill the pool", async () => {
+    assertComeBackLater(await fillUntil("LEDGER_POOL_FULL", [signer, guest], 38));
   });
 
   test("reads without an account, with a wrong path, with a wrong value", async () => {
