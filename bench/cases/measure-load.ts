@@ -61,7 +61,7 @@ export async function measureThroughput(
   await measureLoad(
     context,
     network,
-    planOf({ mode, ratePerSecond: options.offeredPerSecond / 4, durationMs: 1_500 }),
+    planOf({ mode, ratePerSecond: options.offeredPerSecond / 4, durationMs: 1_000 }),
   );
   context.note(`offering ${options.offeredPerSecond}/s`);
   const full = await measureLoad(
@@ -70,7 +70,7 @@ export async function measureThroughput(
     planOf({
       mode,
       ratePerSecond: options.offeredPerSecond,
-      durationMs: context.quick ? 5_000 : 20_000,
+      durationMs: context.quick ? 4_000 : 20_000,
     }),
   );
   const ratePerSecond = Math.round(full.report.finalPerSecond * 0.7);
@@ -78,7 +78,7 @@ export async function measureThroughput(
   const paced = await measureLoad(
     context,
     network,
-    planOf({ mode, ratePerSecond, durationMs: context.quick ? 3_000 : 10_000 }),
+    planOf({ mode, ratePerSecond, durationMs: context.quick ? 2_000 : 10_000 }),
   );
   return {
     final_per_s: full.report.finalPerSecond,
