@@ -319,7 +319,7 @@ function settingsOf(options: EmbeddedPostgresOptions): Readonly<Record<string, s
     checkpoint_timeout: "30min",
     max_wal_size: "4GB",
     checkpoint_completion_target: "0.9",
-    wal_compression: "pglz",
+    wal_compression: "off",
     wal_buffers: "16MB",
     fsync: "on",
     synchronous_commit: "on",
