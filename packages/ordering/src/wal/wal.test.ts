@@ -144,6 +144,19 @@ describe("log", () => {
     assert.equal(removed.files.size, 3, "no second removal before a sync");
   });
 
+  it("forgets a segment that was torn when it was made before its neighbours go", () => {
+    const disk = filled([vote(1), vote(2)]);
+    disk.write(segmentName(2), new Uint8Array(46));
+    const { wal } = openWal({ disk, ledgerId });
+    wal!.append(vote(3));
+    wal!.synced();
+    wal!.prune(2);
+    wal!.synced();
+    assert.deepEqual(disk.list(), [segmentName(3)]);
+    const { contents } = openWal({ disk, ledgerId });
+    assert.deepEqual([contents.damage, contents.records], ["none", [vote(3)]]);
+  });
+
   it("survives a length field that promises more than there is", () => {
     const bytes = encodeRecord(vote(1));
     new DataView(bytes.buffer).setUint32(0, 0xffff_ffff);

@@ -39,6 +39,8 @@ interface Segment {
   /** Highest height that any record belongs to. */
   heightMax: Height;
   bytes: number;
+  /** Not even its base can be read: torn when it was made. */
+  readonly unreadable: boolean;
 }
 
 export interface WalOptions {
@@ -67,9 +69,15 @@ export function openWal(options: WalOptions): { contents: WalContents; wal: Wal 
     const number = Number(name.slice(PREFIX.length));
     const bytes = disk.read(name) ?? new Uint8Array(0);
     const [base, ...rest] = scanRecords(bytes).records;
-    const segment: Segment = { number, heightMax: 0, bytes: bytes.length };
+    const isReadable = base?.t === "base";
+    const segment: Segment = {
+      number,
+      heightMax: 0,
+      bytes: bytes.length,
+      unreadable: !isReadable,
+    };
     segments.push(segment);
-    if (base?.t !== "base") {
+    if (!isReadable) {
       // Torn when it was made, or damaged: the next segment's number tells.
       unreadable = true;
       continue;
@@ -105,6 +113,7 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
   let sequence = contents.sequence;
   let current: Segment | undefined;
   let prunedTo: Height = 0;
+  let highest = segments.at(-1)?.number ?? 0;
   let removing = false;
 
   const write = (segment: Segment, bytes: Bytes) => {
@@ -112,8 +121,9 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
     segment.bytes += bytes.length;
   };
   const open = () => {
-    const number = (segments.at(-1)?.number ?? 0) + 1;
-    const segment: Segment = { number, heightMax: 0, bytes: 0 };
+    highest++;
+    const number = highest;
+    const segment: Segment = { number, heightMax: 0, bytes: 0, unreadable: false };
     write(segment, encodeRecord({ t: "base", sequence, ledgerId }));
     segments.push(segment);
     // Segments go one by one, so each repeats the sets that earlier ones introduced.
@@ -125,10 +135,15 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
   };
   /** One at a time: were a later one gone and an earlier one back, records would seem lost. */
   const removeOldest = () => {
+    if (removing) return;
+    // Empty ones first: without their neighbours they would look like lost records.
+    let at = segments.findIndex((segment) => segment.unreadable);
     // The last segment stays: it carries the sequence on.
-    if (removing || segments.length < 2 || segments[0]!.heightMax > prunedTo) return;
+    if (at < 0 && segments.length > 1 && segments[0]!.heightMax <= prunedTo) at = 0;
+    if (at < 0) return;
     removing = true;
-    disk.remove(segmentName(segments.shift()!.number));
+    const [removed] = segments.splice(at, 1);
+    disk.remove(segmentName(removed!.number));
   };
   return {
     get sequence() {
