@@ -21,6 +21,8 @@ export const BLOCKING_TIMEOUT_MS = 30_000;
 /** Questions under way at once; more are refused. */
 export const CALLS_MAX = 10_000;
 
+const YOUNG_GENERATION_MB = 24;
+
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -45,6 +47,8 @@ export class WorkerLink {
     const setup: WorkerSetup = { counter };
     this.#worker = new Worker(new URL("../worker/database-worker.ts", import.meta.url), {
       workerData: setup,
+      // Its garbage dies young: a larger nursery only makes the process larger.
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       name: "database",
     });
     const { port1, port2 } = new MessageChannel();
