@@ -16,7 +16,8 @@ export {
 export { createLikeMatcher } from "./conditions/like.ts";
 export { createMemoryState, type MemoryState } from "./memory/memory-state.ts";
 export { type Below, mergeFind, type TouchedRow } from "./overlay/merged-query.ts";
-export { createOverlay, RANGE_LIMIT_MAX } from "./overlay/overlay.ts";
+export { RANGE_LIMIT_MAX } from "./overlay/merged-range.ts";
+export { createOverlay } from "./overlay/overlay.ts";
 export {
   leavesOf,
   type NetChanges,

@@ -1,7 +1,7 @@
 /** Committed state that lives in memory alone: for simulation and tests; nothing is durable. */
 import { type Bytes, compareBytes, compareText, HanseError } from "@hanse/protocol";
 import { compileCondition, createRowOrder, validatePage } from "../conditions/evaluate.ts";
-import { RANGE_LIMIT_MAX } from "../overlay/overlay.ts";
+import { validateRange } from "../overlay/merged-range.ts";
 import { bytesKey, mapKey, widenValues } from "../values/column-values.ts";
 import type {
   CommittedState,
@@ -97,9 +97,7 @@ class Memory implements MemoryState {
     to: Bytes | undefined,
     limit: number,
   ): readonly KvEntry[] {
-    if (!Number.isInteger(limit) || limit < 1 || limit > RANGE_LIMIT_MAX) {
-      throw new HanseError("STATE_QUERY", "rejected", `a range's limit is 1 to ${RANGE_LIMIT_MAX}`);
-    }
+    validateRange(limit);
     const entries: KvEntry[] = [];
     for (const entry of this.#namespaces.get(namespace)?.values() ?? []) {
       if (compareBytes(entry.key, from) < 0) continue;

@@ -3,7 +3,7 @@
  * and nested calls alike: a savepoint is a place in the journal. Read sets are noted as they come
  * and only sorted out when somebody asks.
  */
-import { type Bytes, compareBytes, compareText, HanseError } from "@hanse/protocol";
+import { type Bytes, compareText, HanseError } from "@hanse/protocol";
 import { columnIndex, compileCondition, keysOf, validatePage } from "../conditions/evaluate.ts";
 import {
   bytesKey,
@@ -20,12 +20,10 @@ import type {
   ColumnSchema,
   ColumnValue,
   KvEntry,
-  KvRef,
   Query,
   ReadSet,
   Row,
   RowKey,
-  RowRef,
   Savepoint,
   StateChange,
   StateOverlay,
@@ -34,6 +32,8 @@ import type {
 } from "../view/state-view.ts";
 import { QUERY_LIMIT_MAX } from "../view/state-view.ts";
 import { mergeCount, mergeFind, type TouchedRow } from "./merged-query.ts";
+import { mergeRange, validateRange } from "./merged-range.ts";
+import { ReadLog } from "./read-log.ts";
 
 interface RowCell extends TouchedRow {
   readonly key: RowKey;
@@ -85,9 +85,6 @@ const noTable = (table: string) =>
     details: { table },
   });
 
-/** Entries one range read may return. */
-export const RANGE_LIMIT_MAX = 10_000;
-
 class Overlay implements StateOverlay {
   readonly #base: StateView;
   readonly #height: number;
@@ -99,10 +96,7 @@ class Overlay implements StateOverlay {
   #mark = 1;
   #journal: Undo[] = [];
   #touched: Touch[] = [];
-  #rowReads: (string | RowKey | number | undefined)[] = [];
-  #kvReads: { ref: KvRef; version: KvEntry["version"] | undefined }[] = [];
-  #ranges: { namespace: string; from: Bytes; to: Bytes | undefined }[] = [];
-  #queries: Query[] = [];
+  #reads = new ReadLog();
 
   constructor(base: StateView, height: number) {
     this.#base = base;
@@ -145,7 +139,7 @@ class Overlay implements StateOverlay {
   }
 
   #note(table: string, key: RowKey, row: Row | undefined): void {
-    this.#rowReads.push(table, key, row?.height);
+    this.#reads.row(table, key, row?.height);
   }
 
   tables(): readonly string[] {
@@ -186,7 +180,7 @@ class Overlay implements StateOverlay {
     const keys = keysOf(table.schema, query.where);
     // The test is compiled first: it refuses a key of the wrong type before anything is looked up.
     const test = compileCondition(table.schema, query.where);
-    if (keys === undefined) this.#queries.push(query);
+    if (keys === undefined) this.#reads.query(query);
     return mergeFind(
       { base: this.#base, baseSchema: table.baseSchema, schema: table.schema },
       keys === undefined ? undefined : this.#rowsByKey(table, keys),
@@ -203,7 +197,7 @@ class Overlay implements StateOverlay {
     if (keys !== undefined) {
       return this.#rowsByKey(table, keys).filter((row) => test(row.values) === true).length;
     }
-    this.#queries.push({ ...query, limit: QUERY_LIMIT_MAX });
+    this.#reads.query({ ...query, limit: QUERY_LIMIT_MAX });
     return mergeCount(
       { base: this.#base, baseSchema: table.baseSchema, schema: table.schema },
       table.rows.values(),
@@ -228,7 +222,7 @@ class Overlay implements StateOverlay {
 
   getKv(namespace: string, key: Bytes): KvEntry | undefined {
     const entry = this.#kv(namespace, key);
-    this.#kvReads.push({ ref: { namespace, key }, version: entry?.version });
+    this.#reads.entry({ namespace, key }, entry?.version);
     return entry;
   }
 
@@ -239,23 +233,9 @@ class Overlay implements StateOverlay {
     limit: number,
   ): readonly KvEntry[] {
     validateRange(limit);
-    this.#ranges.push({ namespace, from, to });
-    const mine: KvCell[] = [];
-    let hidden = 0;
-    for (const cell of this.#namespaces.get(namespace)?.values() ?? []) {
-      if (compareBytes(cell.key, from) < 0) continue;
-      if (to !== undefined && compareBytes(cell.key, to) >= 0) continue;
-      if (cell.current === cell.base) continue;
-      mine.push(cell);
-      if (cell.base !== undefined) hidden++;
-    }
-    const below = rangeOf(this.#base, namespace, from, to, limit + hidden);
-    if (mine.length === 0) return below;
-    const changed = new Set(mine.map((cell) => bytesKey(cell.key)));
-    const merged = below.filter((entry) => !changed.has(bytesKey(entry.key)));
-    for (const cell of mine) if (cell.current !== undefined) merged.push(cell.current);
-    merged.sort((a, b) => compareBytes(a.key, b.key));
-    return merged.slice(0, limit);
+    this.#reads.range(namespace, from, to);
+    const cells = this.#namespaces.get(namespace)?.values() ?? [];
+    return mergeRange(this.#base, cells, { namespace, from, to, limit });
   }
 
   begin(index: number): void {
@@ -272,10 +252,7 @@ class Overlay implements StateOverlay {
     }
     this.#journal = [];
     this.#touched = [];
-    this.#rowReads = [];
-    this.#kvReads = [];
-    this.#ranges = [];
-    this.#queries = [];
+    this.#reads = new ReadLog();
     this.#index = index;
     this.#mark++;
   }
@@ -466,31 +443,7 @@ class Overlay implements StateOverlay {
   }
 
   readSet(): ReadSet {
-    const rows = new Map<
-      string,
-      Map<bigint | string, { ref: RowRef; height: number | undefined }>
-    >();
-    const flat: { ref: RowRef; height: number | undefined }[] = [];
-    for (let i = 0; i < this.#rowReads.length; i += 3) {
-      const table = this.#rowReads[i] as string;
-      const key = this.#rowReads[i + 1] as RowKey;
-      let known = rows.get(table);
-      if (known === undefined) {
-        known = new Map();
-        rows.set(table, known);
-      }
-      const id = mapKey(key);
-      if (known.has(id)) continue;
-      const read = { ref: { table, key }, height: this.#rowReads[i + 2] as number | undefined };
-      known.set(id, read);
-      flat.push(read);
-    }
-    const kvSeen = new Set<string>();
-    const kv = this.#kvReads.filter(({ ref }) => {
-      const id = `${ref.namespace}\0${bytesKey(ref.key)}`;
-      return !kvSeen.has(id) && kvSeen.add(id);
-    });
-    return { rows: flat, kv, ranges: this.#ranges.slice(), queries: this.#queries.slice() };
+    return this.#reads.toSet();
   }
 
   writeSet(): readonly StateChange[] {
@@ -527,35 +480,6 @@ function validateText(namespace: string): void {
   if (namespace.length > 255 || !namespace.isWellFormed() || namespace.includes("\0")) {
     throw new HanseError("STATE_VALUE", "rejected", "a namespace is plain text of at most 255");
   }
-}
-
-function validateRange(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1 || limit > RANGE_LIMIT_MAX) {
-    throw new HanseError("STATE_QUERY", "rejected", `a range's limit is 1 to ${RANGE_LIMIT_MAX}`);
-  }
-}
-
-/** Reads a range in steps that the view below allows. */
-function rangeOf(
-  view: StateView,
-  namespace: string,
-  from: Bytes,
-  to: Bytes | undefined,
-  count: number,
-): KvEntry[] {
-  const entries: KvEntry[] = [];
-  let start = from;
-  while (entries.length < count) {
-    const step = Math.min(count - entries.length, RANGE_LIMIT_MAX);
-    const some = view.rangeKv(namespace, start, to, step);
-    for (const entry of some) entries.push(entry);
-    if (some.length < step) break;
-    const last = some[some.length - 1]!.key;
-    // The next key after `last` in byte order.
-    start = new Uint8Array(last.length + 1);
-    start.set(last);
-  }
-  return entries;
 }
 
 /**

@@ -96,7 +96,7 @@ test("property: the root is the definition's, batch after batch, and all proofs 
         }
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 60 },
   );
 });
 

@@ -10,10 +10,7 @@ import {
   HASH_BYTES,
   HanseError,
   type Hash,
-  hashStateLeaf,
-  hashStateNode,
   type StateProof,
-  sha256,
   ZERO_HASH,
 } from "@hanse/protocol";
 import { hashPairs } from "#pair-hasher";
@@ -27,6 +24,7 @@ import {
   wordsToBytes,
 } from "./hash-words.ts";
 import { SORT_KEYS_MAX, sortKeys } from "./key-sort.ts";
+import { bitOf, hashLeafWords, isSame, joinParts, subtreeHash } from "./small-subtree.ts";
 
 /**
  * Leaves of one bucket; more make it split. At a million leaves, one to four cost 154, 114, 99 and
@@ -509,52 +507,4 @@ export class StateTree {
     this.#collect(chunk[at]! | 0, parts);
     this.#collect(chunk[at + 1]! | 0, parts);
   }
-}
-
-const leafBytes = new Uint8Array(1 + 2 * HASH_BYTES);
-
-/** Hash of the leaf whose key and value hash stand at `from`, into `to`. */
-function hashLeafWords(chunk: Uint32Array, from: number, to: Uint32Array, at: number): void {
-  leafBytes.set(new Uint8Array(chunk.buffer, chunk.byteOffset + from * 4, 2 * HASH_BYTES), 1);
-  bytesToWords(sha256(leafBytes), to, at);
-}
-
-function joinParts(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
-function bitOf(hash: Hash, depth: number): number {
-  return (hash[depth >> 3]! >> (7 - (depth & 7))) & 1;
-}
-
-function isSame(a: Hash, b: Hash): boolean {
-  for (let i = 0; i < HASH_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** Hash of a small subtree, by the definition. */
-function subtreeHash(
-  leaves: readonly { readonly keyHash: Hash; readonly valueHash: Hash }[],
-  depth: number,
-): Hash {
-  if (leaves.length === 0) return ZERO_HASH;
-  if (leaves.length === 1) return hashStateLeaf(leaves[0]!.keyHash, leaves[0]!.valueHash);
-  return hashStateNode(
-    subtreeHash(
-      leaves.filter((leaf) => bitOf(leaf.keyHash, depth) === 0),
-      depth + 1,
-    ),
-    subtreeHash(
-      leaves.filter((leaf) => bitOf(leaf.keyHash, depth) === 1),
-      depth + 1,
-    ),
-  );
 }

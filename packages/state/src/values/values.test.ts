@@ -50,7 +50,7 @@ test("property: canonical JSON means the same and is its own canonical form", ()
       const text = JSON.stringify(value);
       if (text.includes("\\u0000") || !text.isWellFormed() || /\\ud[89a-f]/.test(text)) return;
       const canonical = canonicalJson(text);
-      assert.deepEqual(JSON.parse(canonical), JSON.parse(text.replaceAll(/-0(?![.\d])/g, "0")));
+      assert.deepEqual(JSON.parse(canonical), JSON.parse(text));
       assert.equal(canonicalJson(canonical), canonical);
     }),
   );

@@ -15,8 +15,10 @@ import os from "node:os";
 import path from "node:path";
 import { HanseError } from "@hanse/protocol";
 import pg from "pg";
-import { lockFolder, processStart } from "./folder-lock.ts";
+import { lockFolder } from "./folder-lock.ts";
+import { corrupt, readMarker, writeMarker } from "./folder-marker.ts";
 import { locatePostgres, type PostgresBinaries } from "./postgres-binaries.ts";
+import { clearOrphan, watchOver } from "./server-process.ts";
 import { canTraverse, chownAll, type UserId, userForPostgres } from "./unprivileged-user.ts";
 
 const USER = "hanse";
@@ -25,7 +27,6 @@ const DATABASE = "hanse";
 const SOCKET_PATH_MAX = 100;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
-const ORPHAN_TIMEOUT_MS = 10_000;
 const LOG_BYTES_MAX = 4 * 1024 * 1024;
 /** Number in a socket's name; no TCP port is meant by it. */
 const SOCKET_PORT = 5432;
@@ -56,36 +57,6 @@ export interface EmbeddedPostgres {
   onExit(handler: (reason: string) => void): void;
   /** Shuts the server down (running transactions are aborted) and frees the folder. */
   stop(): Promise<void>;
-}
-
-interface Marker {
-  readonly format: 1;
-  readonly postgresMajor: number;
-}
-
-function readMarker(file: string): Marker | undefined {
-  let text: string;
-  try {
-    text = fs.readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
-  try {
-    const marker = JSON.parse(text) as Marker;
-    if (marker.format === 1 && Number.isInteger(marker.postgresMajor)) return marker;
-  } catch {
-    // Below.
-  }
-  throw corrupt(path.dirname(file), "storage.json is not readable");
-}
-
-function corrupt(dir: string, what: string, details: Record<string, string> = {}): HanseError {
-  return new HanseError(
-    "STORAGE_FOLDER_CORRUPT",
-    "corrupt",
-    `${dir}: ${what}. Nothing was changed: restore the folder from a copy, or empty it to join anew`,
-    { details: { dir, ...details } },
-  );
 }
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -138,7 +109,7 @@ class DataFolder {
         // A session of its own: Ctrl-C in a terminal is for the node, which then stops it in order.
         detached: true,
         cwd: "/",
-        env: { PATH: process.env.PATH ?? "", LC_ALL: "C", TZ: "UTC" },
+        env: { LC_ALL: "C", TZ: "UTC" },
         ...(this.user === undefined ? {} : { uid: this.user.uid, gid: this.user.gid }),
       });
     } finally {
@@ -201,82 +172,6 @@ async function initialize(
     fs.closeSync(log);
     fs.rmSync(secrets, { recursive: true, force: true });
   }
-}
-
-/** Whether a process is a server over this very data folder. */
-function isServerOf(pid: number, dataDir: string): boolean {
-  if (processStart(pid) === undefined) return false;
-  if (process.platform !== "linux") return true;
-  try {
-    const name = fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-    return name === "postgres" && fs.readlinkSync(`/proc/${pid}/cwd`) === fs.realpathSync(dataDir);
-  } catch {
-    return false;
-  }
-}
-
-/** Stops the server that a killed node left behind; clears a process id file that means nobody. */
-async function clearOrphan(dataDir: string): Promise<void> {
-  const file = path.join(dataDir, "postmaster.pid");
-  let lines: string[];
-  try {
-    lines = fs.readFileSync(file, "utf8").split("\n");
-  } catch {
-    return;
-  }
-  const pid = Number(lines[0]);
-  const socket = lines[4] ?? "";
-  // A temporary folder of ours for the socket of the run that was killed.
-  if (/\/hanse-[A-Za-z0-9]{6}$/.test(socket)) fs.rmSync(socket, { recursive: true, force: true });
-  if (!Number.isInteger(pid) || pid <= 1 || !isServerOf(pid, dataDir)) {
-    fs.rmSync(file, { force: true });
-    return;
-  }
-  const kill = (signal: NodeJS.Signals) => {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // Already gone.
-    }
-  };
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    kill(signal);
-    for (let waited = 0; waited < ORPHAN_TIMEOUT_MS; waited += 20) {
-      if (!isServerOf(pid, dataDir)) return;
-      await wait(20);
-    }
-  }
-  throw new HanseError(
-    "STORAGE_FOLDER_IN_USE",
-    "conflict",
-    `${dataDir}: the database server ${pid} of an earlier run does not end: stop it`,
-    { details: { pid } },
-  );
-}
-
-/**
- * Shuts the server down when this process ends in a way that lets it do nothing any more: a shell
- * waits for the end of a pipe that only we hold open. Not a substitute for `clearOrphan`: the shell
- * may be killed as well.
- */
-function watchOver(pid: number, user: UserId | undefined): ChildProcess | undefined {
-  if (process.platform === "win32") return undefined;
-  const watcher = spawn(
-    "/bin/sh",
-    ["-c", 'read _; kill -INT "$1" 2>/dev/null', "sh", String(pid)],
-    {
-      stdio: ["pipe", "ignore", "ignore"],
-      detached: true,
-      cwd: "/",
-      env: {},
-      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
-    },
-  );
-  watcher.on("error", () => {});
-  watcher.stdin?.on("error", () => {});
-  watcher.unref();
-  (watcher.stdin as net.Socket | null)?.unref();
-  return watcher;
 }
 
 function freePort(): Promise<number> {
@@ -532,18 +427,5 @@ async function makeDatabase(url: string): Promise<void> {
     if (rowCount === 0) await client.query(`create database ${DATABASE}`);
   } finally {
     await client.end();
-  }
-}
-
-/** Durable before any ledger's data can be: file, then folder. */
-function writeMarker(file: string, marker: Marker): void {
-  const draft = `${file}.new`;
-  fs.writeFileSync(draft, `${JSON.stringify(marker)}\n`, { flush: true });
-  fs.renameSync(draft, file);
-  const folder = fs.openSync(path.dirname(file), "r");
-  try {
-    fs.fsyncSync(folder);
-  } finally {
-    fs.closeSync(folder);
   }
 }
