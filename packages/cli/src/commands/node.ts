@@ -6,7 +6,7 @@ import { HanseError } from "@hanse/protocol";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.ts";
 import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
-import { nodeProgramFile, sendSignal } from "../processes/node-process.ts";
+import { NODE_FLAGS, nodeProgramFile, sendSignal } from "../processes/node-process.ts";
 import type { Runner } from "../program.ts";
 
 export function addNodeCommands(program: Command, run: Runner): void {
@@ -40,9 +40,13 @@ async function runNode(
   if (!existsSync(config)) {
     throw new HanseError("CLI_NO_FILE", "notFound", `--config ${config}: no such file`);
   }
-  const child = spawn(process.execPath, [nodeProgramFile(), "--config", config, ...settings], {
-    stdio: "inherit",
-  });
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, nodeProgramFile(), "--config", config, ...settings],
+    {
+      stdio: "inherit",
+    },
+  );
   const stop = () => {
     if (child.pid !== undefined) sendSignal(child.pid, "SIGTERM");
   };

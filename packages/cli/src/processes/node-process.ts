@@ -25,6 +25,13 @@ export const COMPILE_CACHE_FOLDER = fileURLToPath(
   new URL("../../../../node_modules/.cache/hanse", import.meta.url),
 );
 
+/**
+ * Flags of Node for a node's process. The young generation of each of its threads is kept small: with
+ * Node's own 16 MiB a busy node of four threads keeps some 150 MiB resident that hold garbage, at
+ * no measurable gain in CPU time (bench case `memory`).
+ */
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=8"];
+
 export interface RunningProcess {
   readonly pid: number;
   readonly attached: boolean;
@@ -57,6 +64,7 @@ export function startNodeProcess(node: NodeEntry, options: SpawnOptions): Runnin
     const child = spawn(
       process.execPath,
       [
+        ...NODE_FLAGS,
         ...(options.attached ? ["--import", LEAVE_WITH_PARENT] : []),
         nodeProgramFile(),
         "--config",
