@@ -8,8 +8,10 @@ import {
   closeSync,
   constants,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
   fsync,
+  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -111,9 +113,29 @@ class FolderDisk implements NodeDisk {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       this.#names = new Set(readdirSync(folder).filter((name) => NAME.test(name)));
       this.#folderFd = openSync(folder, "r");
+      this.#syncFound();
     } catch (cause) {
       throw this.#failure("cannot be opened", cause);
     }
+  }
+
+  /**
+   * What a killed process wrote without a sync is in the page cache only, yet it will be read and
+   * acted on: it has to survive a power cut from now on.
+   */
+  #syncFound(): void {
+    for (const name of this.#names) {
+      const fd = openSync(join(this.#folder, name), constants.O_RDWR);
+      try {
+        fdatasyncSync(fd);
+      } catch (error) {
+        // A device stands in for the file, as in tests: there is nothing to make durable.
+        if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
+      } finally {
+        closeSync(fd);
+      }
+    }
+    fsyncSync(this.#folderFd);
   }
 
   #failure(what: string, cause: unknown): HanseError {
