@@ -1,5 +1,6 @@
 /** Networks of real node processes for tests: made in a temporary folder, gone afterwards. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
@@ -49,12 +50,26 @@ export function createTestFolder(t: TestContext): string {
   // Also when the test process itself is ended: then `after` never runs.
   const onExit = () => killProcessesIn(folder);
   process.once("exit", onExit);
-  t.after(() => {
+  t.after(async () => {
     process.off("exit", onExit);
-    killProcessesIn(folder);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await removeFolder(folder);
   });
   return folder;
+}
+
+/** Processes that were killed write and hold files for a moment longer: again until it is gone. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    killProcessesIn(folder);
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // A file came into being while its folder was emptied.
+    }
+    if (!existsSync(folder)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`${folder} cannot be removed`);
 }
 
 /** Tests may run side by side on one machine: each takes its ports from a place of its own. */
