@@ -23,6 +23,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "10" },
     block: { type: "string", default: "1000" },
     dir: { type: "string" },
+    "shared-buffers": { type: "string", default: "128" },
     cache: { type: "string", default: "500000" },
   },
 });
@@ -60,7 +61,10 @@ function cpuOfPostgres(pid: number): number {
 const diskBytes = () =>
   Number(execFileSync("du", ["-sb", dir], { encoding: "utf8" }).split("\t")[0]);
 
-const postgres = await startEmbeddedPostgres({ dir });
+const postgres = await startEmbeddedPostgres({
+  dir,
+  sharedBuffersMb: Number(values["shared-buffers"]),
+});
 const ledgerId = sampleLedgerId(`bench ${Date.now()}`);
 const store = await openLedgerStore({
   database: postgres,
@@ -79,8 +83,10 @@ function* batches() {
   }
 }
 await store.loadRows("1_accounts", batches());
+const loadCpu = process.cpuUsage();
 const loadSeconds = (performance.now() - loadStart) / 1000;
 
+const loadPostgresCpu = cpuOfPostgres(postgres.pid);
 // As in the middle of a long run: every page that is touched first goes whole into the log.
 const client = new pg.Client({ connectionString: postgres.url });
 await client.connect();
@@ -157,6 +163,8 @@ console.log(
       waitForCommit: us(spent.commit * 1000),
     },
     loadRowsPerSecond: Math.round(rows / loadSeconds),
+    loadNodeCpuUsPerRow: Math.round((loadCpu.user + loadCpu.system) / rows),
+    loadPostgresCpuUsPerRow: Math.round((loadPostgresCpu * 1e6) / rows),
     rssMb: Math.round(process.memoryUsage.rss() / 1e6),
     treeMb: Math.round(figures.treeBytes / 1e6),
     cacheMb: Math.round(figures.cachedBytes / 1e6),

@@ -335,7 +335,7 @@ export class PostgresState implements CommittedState {
     const packed = encodeKeys(schema, [...keys.values()]);
     const answer = await this.#link.call("rows", { schema, keys: packed });
     const found = byKey(unpackRows(schema, answer));
-    for (const id of keys.keys()) this.#rows.fill(name, id, found.get(id));
+    for (const id of keys.keys()) this.#rows.fill(name, id, found.get(id), this.#applied + 1);
   }
 
   async #fetchKv(refs: readonly KvRef[]): Promise<void> {
@@ -345,7 +345,8 @@ export class PostgresState implements CommittedState {
     const found = new Map(wires.map((wire) => [`${wire.namespace}\0${bytesKey(wire.key)}`, wire]));
     for (const { namespace, key } of refs) {
       const wire = found.get(`${namespace}\0${bytesKey(key)}`);
-      this.#kv.fill(namespace, bytesKey(key), wire === undefined ? undefined : toEntry(wire));
+      const entry = wire === undefined ? undefined : toEntry(wire);
+      this.#kv.fill(namespace, bytesKey(key), entry, this.#applied + 1);
     }
   }
 

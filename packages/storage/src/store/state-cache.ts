@@ -67,10 +67,13 @@ export class StateCache<Value> {
     return this.#maps.get(space)?.has(id) === true;
   }
 
-  /** What the database said; never replaces what is here. */
-  fill(space: string, id: bigint | string, value: Value | undefined): void {
+  /**
+   * What the database said; never replaces what is here.
+   * @param height pinned until this height is durable, as rows are that a block will need.
+   */
+  fill(space: string, id: bigint | string, value: Value | undefined, height = -1): void {
     const map = this.#space(space);
-    if (!map.has(id)) this.#add(map, id, value, -1);
+    if (!map.has(id)) this.#add(map, id, value, height);
   }
 
   /** What a block at this height made of it. */
