@@ -288,5 +288,9 @@ test("a failing journal disk is alarmed and nothing is accepted any more", async
     node.alarms.map((alarm) => [alarm.kind, alarm.fatal]),
     [["journal", false]],
   );
-  assert.equal((await refusal(node.ledger.submit(note("k2")))).code, "LEDGER_HALTED");
+  const next = await refusal(node.ledger.submit(note("k2")));
+  assert.deepEqual([next.code, next.kind], ["LEDGER_JOURNAL_FAILED", "unavailable"]);
+  assert.match(next.message, /submit to another node/);
+  const foreign = encodeTransactionBatch([note("k3")]);
+  assert.equal((await node.ledger.incoming(foreign, "peer")).accepted, 1, "it votes on");
 });

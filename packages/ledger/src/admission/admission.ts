@@ -40,6 +40,8 @@ export interface Accepted {
 /** Why nothing is accepted now; undefined = ready. */
 export type Unavailable =
   | { readonly state: "syncing" | "stalled"; readonly retryAfterSeconds: number }
+  /** Executes and votes on, and could not keep what it accepted: from peers it takes all the same. */
+  | { readonly state: "journalFailed"; readonly reason: string }
   | { readonly state: "halted"; readonly reason: string };
 
 export interface AdmissionLimits {
@@ -416,6 +418,12 @@ export function createAdmission(parts: AdmissionParts): Admission {
     if (why === undefined) return undefined;
     if (why.state === "halted") {
       return refuse("halted", `this node has stopped executing: ${why.reason}`);
+    }
+    if (why.state === "journalFailed") {
+      return refuse(
+        "journalFailed",
+        `this node takes no transactions: ${why.reason}; submit to another node`,
+      );
     }
     const what =
       why.state === "syncing"

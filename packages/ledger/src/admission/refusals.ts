@@ -19,6 +19,7 @@ export const ADMISSION_CODES = {
   batchTooLarge: "LEDGER_BATCH_TOO_LARGE",
   syncing: "LEDGER_SYNCING",
   stalled: "LEDGER_STALLED",
+  journalFailed: "LEDGER_JOURNAL_FAILED",
   halted: "LEDGER_HALTED",
 } as const;
 
@@ -42,6 +43,7 @@ const KINDS: Readonly<Record<Refusal, ErrorKind>> = {
   batchTooLarge: "tooLarge",
   syncing: "unavailable",
   stalled: "unavailable",
+  journalFailed: "unavailable",
   halted: "unavailable",
 };
 

@@ -310,8 +310,9 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     unavailable() {
       if (stopped) return { state: "halted", reason: "it is being stopped" };
       if (chain.halted !== undefined) return { state: "halted", reason: chain.halted };
-      if (journal.failed !== undefined) return { state: "halted", reason: journal.failed.message };
-      return options.unavailable?.();
+      const outside = options.unavailable?.();
+      if (outside?.state === "halted" || journal.failed === undefined) return outside;
+      return { state: "journalFailed", reason: journal.failed.message };
     },
     onAccepted(entries) {
       metrics.count("transactions_admitted", entries.length);

@@ -45,6 +45,7 @@ function make(status: Partial<OrderingStatus>, over: Partial<ReadinessSources> =
     ordering: () => ({ ...calm, ...status }),
     connected: () => ["b/n", "c/n"],
     failed: () => undefined,
+    journalFailed: () => undefined,
     stopping: () => false,
     now: () => 1_000_000,
     startedAt: 0,
@@ -65,6 +66,8 @@ test("each state has its code; the gravest comes first", () => {
       [{}, { connected: () => ["b/n"] }, "NODE_STALLED"],
       [{}, { connected: () => ["b/n"], startedAt: 995_000 }, "NODE_STARTING"],
       [{ quarantined: "x" }, { failed: () => "disk" }, "NODE_HALTED", "halted"],
+      [{}, { journalFailed: () => "full" }, "NODE_JOURNAL_FAILED", "journalFailed"],
+      [{}, { journalFailed: () => "full", failed: () => "disk" }, "NODE_HALTED", "halted"],
       [{}, { failed: () => "disk", stopping: () => true }, "NODE_STOPPING", "halted"],
     ];
   for (const [status, over, code, state] of cases) {

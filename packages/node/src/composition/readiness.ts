@@ -10,6 +10,8 @@ export interface ReadinessSources {
   readonly connected: () => readonly string[];
   /** Set when something failed for good. */
   readonly failed: () => string | undefined;
+  /** Set when the journal cannot be written: clients are refused, everything else goes on. */
+  readonly journalFailed: () => string | undefined;
   readonly stopping: () => boolean;
   readonly now: () => number;
   readonly startedAt: number;
@@ -71,11 +73,18 @@ export function createReadiness(sources: ReadinessSources): {
         const seconds = Math.round((sources.now() - status.stalledSince) / 1000);
         return notReady("NODE_STALLED", `no block became final for ${seconds} s`, 5);
       }
+      const journal = sources.journalFailed();
+      if (journal !== undefined) {
+        const message = `the node takes no transactions and votes on: ${journal}`;
+        return notReady("NODE_JOURNAL_FAILED", message, 60);
+      }
       return undefined;
     },
     unavailable() {
       const failed = sources.failed();
       if (failed !== undefined) return { state: "halted", reason: failed };
+      const journal = sources.journalFailed();
+      if (journal !== undefined) return { state: "journalFailed", reason: journal };
       const status = sources.ordering();
       if (isFarBehind(status)) return { state: "syncing", retryAfterSeconds: 2 };
       if (status.stalledSince !== undefined) return { state: "stalled", retryAfterSeconds: 5 };

@@ -212,12 +212,17 @@ async function openNode(
   opened.onFailure(fatal);
   const { store } = opened;
   const folders = foldersOf(config);
-  const openNodeDisk = (folder: string): NodeDisk => {
-    const disk = openDisk(folder, (error) => failure.set(error.message));
+  const openNodeDisk = (folder: string, onFailure: (error: HanseError) => void): NodeDisk => {
+    const disk = openDisk(folder, onFailure);
     closers.push(() => disk.close());
     return disk;
   };
-  const [journal, disk] = [openNodeDisk(folders.journal), openNodeDisk(folders.ordering)];
+  let journalFailed: string | undefined;
+  const journal = openNodeDisk(folders.journal, ({ message }) => {
+    journalFailed = message;
+    log.error({ reason: message }, "the node takes no transactions any more; it votes on");
+  });
+  const disk = openNodeDisk(folders.ordering, (error) => failure.set(error.message));
   const verifiers = createVerificationPool(config.workers.count, fatal);
   closers.push(() => verifiers.close());
 
@@ -233,6 +238,7 @@ async function openNode(
     ordering: orderingStatus,
     connected: () => transport.peers(),
     failed: () => failure.reason ?? later.ledger?.halted,
+    journalFailed: () => journalFailed,
     stopping: () => stopping,
     now: clock.now,
     startedAt,
