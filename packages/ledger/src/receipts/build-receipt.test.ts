@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ACCOUNTS } from "@hanse/identity";
-import { accountIdOf, encodeReceipt, verifyReceipt } from "@hanse/protocol";
+import { NOTES_NAMESPACE, noteKey } from "@hanse/modules";
+import { accountIdOf, encodeReceipt, type HanseError, toHex, verifyReceipt } from "@hanse/protocol";
 import { createRigGenesis, createRigNode, runBlock, signNote } from "../testing/ledger-rig.ts";
 
 async function ledgerWithNote() {
@@ -41,6 +42,68 @@ test("facts on an idle ledger are certified by the empty block above the last ch
   const verdict = verifyReceipt(encodeReceipt(receipt), { genesis: rig.genesis });
   assert.ok(verdict.ok, verdict.reason);
   assert.equal(verdict.facts?.state.find((fact) => fact.key.kind === "row")?.present, false);
+});
+
+test("a table that never gave a key has no sequence: its absence is proven", async () => {
+  const { rig, node } = await ledgerWithNote();
+  await runBlock(rig, [node]);
+  await runBlock(rig, [node]);
+  // Accounts have keys of bytes.
+  const receipt = await node.ledger.receipt({ state: [{ kind: "sequence", table: ACCOUNTS }] });
+  const verdict = verifyReceipt(encodeReceipt(receipt), { genesis: rig.genesis });
+  assert.ok(verdict.ok, verdict.reason);
+  assert.equal(verdict.facts?.state.find((fact) => fact.key.kind === "sequence")?.present, false);
+});
+
+test("a row that is not what the root holds is named, changed, removed or added", async () => {
+  const { rig, node, ada } = await ledgerWithNote();
+  await runBlock(rig, [node]);
+  await runBlock(rig, [node]);
+  const { state } = node.store;
+  const getRow = state.getRow.bind(state);
+  const key = accountIdOf(ada.pair.publicKey);
+  const row = getRow(ACCOUNTS, key)!;
+  const columns = state.schema(ACCOUNTS)!.columns;
+  const name = columns.findIndex((column) => row.values[columns.indexOf(column)] === "ada");
+  const cases = [
+    [key, { ...row, values: row.values.with(name, "eve") }],
+    [key, undefined],
+    [new Uint8Array(32), row],
+  ] as const;
+  for (const [at, stored] of cases) {
+    state.getRow = () => stored;
+    await assert.rejects(
+      node.ledger.receipt({ state: [{ kind: "row", table: ACCOUNTS, key: at }] }),
+      (error: HanseError) => {
+        assert.deepEqual([error.code, error.kind], ["LEDGER_STATE_TAMPERED", "corrupt"]);
+        assert.deepEqual(error.details, { table: ACCOUNTS, key: toHex(at) });
+        assert.match(error.message, new RegExp(`${ACCOUNTS}: ${toHex(at)}.*compare.*restore`));
+        return true;
+      },
+    );
+  }
+});
+
+test("a block between proof and reading is no tampering: the proof is made again", async () => {
+  const { rig, node, ada } = await ledgerWithNote();
+  await runBlock(rig, [node]);
+  const { store } = node;
+  const proveState = store.proveState.bind(store);
+  let overtaken = 0;
+  store.proveState = async (keys) => {
+    const proof = await proveState(keys);
+    if (overtaken++ < 3) {
+      await node.ledger.submit(signNote(ada.pair, "k", `v${overtaken}`, rig).bytes);
+      await runBlock(rig, [node]);
+    }
+    return proof;
+  };
+  const key = noteKey(accountIdOf(ada.pair.publicKey), "k");
+  const pending = node.ledger.receipt({ state: [{ kind: "kv", namespace: NOTES_NAMESPACE, key }] });
+  while (overtaken < 4) await new Promise((resolve) => setImmediate(resolve));
+  await runBlock(rig, [node]);
+  const verdict = verifyReceipt(encodeReceipt(await pending), { genesis: rig.genesis });
+  assert.ok(verdict.ok, verdict.reason);
 });
 
 test("an unknown transaction and an empty request are refused by name", async () => {

@@ -23,6 +23,7 @@ import {
   type StateKey,
   stateFactOf,
   stateValueHash,
+  toHex,
   type ValidatorSet,
 } from "@hanse/protocol";
 import type { StateView } from "@hanse/state";
@@ -92,8 +93,11 @@ function leafValueOf(state: StateView, key: StateKey): Uint8Array | undefined {
       const schema = state.schema(key.table);
       return schema && encodeSchemaValue(schema);
     }
-    case "sequence":
-      return state.schema(key.table) && encodeSequenceValue(state.nextId(key.table));
+    case "sequence": {
+      const next = state.schema(key.table) && state.nextId(key.table);
+      // A table that never gave a key has no such leaf.
+      return next === undefined || next <= 1n ? undefined : encodeSequenceValue(next);
+    }
   }
 }
 
@@ -116,20 +120,37 @@ interface ProvenState {
   readonly facts: readonly Omit<StateFact, "height">[];
 }
 
+/** The database has another value at `height` than the state root of that height. */
+function tampered(key: StateKey, height: number): HanseError {
+  const table = key.kind === "kv" ? key.namespace : key.table;
+  let text: string = key.kind;
+  if ("key" in key) text = key.key instanceof Uint8Array ? toHex(key.key) : String(key.key);
+  return new HanseError(
+    "LEDGER_STATE_TAMPERED",
+    "corrupt",
+    `${table}: ${text}: this node's database holds another value than its state root at height ${height}: compare with another node, then restore or rebuild this database`,
+    { details: { table, key: text } },
+  );
+}
+
 async function proveState(store: LedgerStore, keys: readonly StateKey[]): Promise<ProvenState> {
+  let differed: { readonly height: number; readonly key: StateKey } | undefined;
   for (let attempt = 0; attempt < PROOF_ATTEMPTS; attempt++) {
     const { height, root, proofs } = await store.proveState(keys);
+    // Nothing was executed since the attempt before: what it read was the state of this height.
+    if (differed?.height === height) throw tampered(differed.key, height);
     const facts = keys.map((key, i) =>
       stateFactOf(height, key, leafValueOf(store.state, key), proofs[i]!),
     );
     // The values are read after the proofs: a block may have come between.
-    const whole = facts.every((fact, i) => {
+    const other = facts.findIndex((fact, i) => {
       const { leaf, keyHash } = proofs[i]!;
       const present = leaf !== undefined && equalBytes(leaf.keyHash, keyHash);
-      if (fact.value === undefined) return !present;
-      return present && equalBytes(stateValueHash(fact.value), leaf.valueHash);
+      if (fact.value === undefined) return present;
+      return !present || !equalBytes(stateValueHash(fact.value), leaf.valueHash);
     });
-    if (whole) return { height, root, facts };
+    if (other < 0) return { height, root, facts };
+    differed = { height, key: keys[other]! };
   }
   throw new HanseError(
     "LEDGER_RECEIPT_BUSY",
@@ -141,7 +162,7 @@ async function proveState(store: LedgerStore, keys: readonly StateKey[]): Promis
 
 /**
  * @throws HanseError `LEDGER_TX_UNKNOWN`, `LEDGER_RECEIPT_EMPTY`, `LEDGER_BLOCK_PRUNED`,
- * `LEDGER_RECEIPT_SETS`, `LEDGER_RECEIPT_BUSY` or `LEDGER_WAIT_TIMEOUT`.
+ * `LEDGER_RECEIPT_SETS`, `LEDGER_RECEIPT_BUSY`, `LEDGER_STATE_TAMPERED` or `LEDGER_WAIT_TIMEOUT`.
  */
 export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest): Promise<Receipt> {
   const { store, ledgerId } = parts;
