@@ -17,6 +17,8 @@ const CHUNK_CLAIMS_MAX = 128;
 /** Chunks handed to one thread at a time, so that it never waits for the main thread. */
 const CHUNKS_PER_THREAD = 2;
 const THREADS_MAX = 4;
+/** Its garbage is small and short-lived; the runtime's default would keep tens of MiB resident. */
+const YOUNG_GENERATION_MB = 4;
 /** Claims waiting or under way; the ledger's own bounds lie below. */
 const CLAIMS_WAITING_MAX = 200_000;
 
@@ -80,6 +82,7 @@ export function createVerificationPool(
   for (let i = 0; i < size; i++) {
     const worker = new Worker(new URL("./verification-worker.ts", import.meta.url), {
       name: `verify-${i}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     const thread: Thread = { worker, chunks: new Map() };
     worker.on("message", ({ job, verdicts }: { job: number; verdicts: Uint8Array }) => {

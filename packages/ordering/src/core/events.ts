@@ -156,6 +156,8 @@ export interface ParentBlock {
   readonly height: Height;
   readonly hash: Hash;
   readonly time: number;
+  /** Transactions in it; unknown after a start, then nothing waits for it. */
+  readonly transactions?: number;
 }
 
 /** What is left of the time before a restart. */
@@ -196,6 +198,13 @@ export interface Timeouts {
   readonly echoMs: number;
   /** Pause before asking again for missing certificates or bodies. */
   readonly needMs: number;
+  /**
+   * Least pause between the times of two blocks of a busy ledger, so that blocks fill: each costs
+   * every member three synced writes and a database transaction, whatever is in it.
+   */
+  readonly fillMs: number;
+  /** A ledger is busy while the newest block has at least so many transactions. */
+  readonly busyTransactions: number;
 }
 
 export const LAN_TIMEOUTS: Timeouts = {
@@ -208,6 +217,8 @@ export const LAN_TIMEOUTS: Timeouts = {
   resendMsMax: 5_000,
   echoMs: 50,
   needMs: 100,
+  fillMs: 80,
+  busyTransactions: 16,
 };
 
 /** Each deliberately broken rule of the mutation check (test/simulation). */

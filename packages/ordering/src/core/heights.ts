@@ -58,7 +58,12 @@ export function onExecuted(state: CoreState, result: ExecutionResult, hasWork: b
   const changed = !equalBytes(setAt(state, next).hash, h.set.hash);
   state.open = createHeight(state, {
     height: next,
-    parent: { height: h.height, hash: body.hash, time: body.block.header.time },
+    parent: {
+      height: h.height,
+      hash: body.hash,
+      time: body.block.header.time,
+      transactions: body.block.transactions.length,
+    },
     lastCert: encodeCertificate(c),
     lastSetChangeHeight: changed ? next : h.lastSetChangeHeight,
     proofDue: result.changed,

@@ -52,6 +52,13 @@ function isJustified(state: CoreState, p: Proposal): boolean {
   return notarized !== undefined && equalBytes(notarized, p.body.hash);
 }
 
+/** Milliseconds from the time of the parent to the first proposal above it. */
+export function pauseOf(state: CoreState): number {
+  const { blockIntervalMsMin, timeouts } = state.config;
+  const isBusy = (state.open.parent.transactions ?? 0) >= timeouts.busyTransactions;
+  return isBusy ? Math.max(blockIntervalMsMin, timeouts.fillMs) : blockIntervalMsMin;
+}
+
 /** R2: offers what the certificates ask for, or fetches what is missing to know it. */
 export function propose(state: CoreState): void {
   const h = state.open;
@@ -75,12 +82,12 @@ export function propose(state: CoreState): void {
   if (h.building === view) return;
   if (view === 0 && h.pace !== "over") {
     if (h.pace === "waiting") return;
-    const { blockIntervalMsMin } = state.config;
-    const wait = h.parent.time + blockIntervalMsMin - state.now;
+    const pause = pauseOf(state);
+    const wait = h.parent.time + pause - state.now;
     if (wait > 0 && h.parent.height > 0) {
       h.pace = "waiting";
-      // A parent whose clock ran ahead must not hold us up for longer than the interval.
-      setTimer(state, "pace", Math.min(wait, blockIntervalMsMin));
+      // A parent whose clock ran ahead must not hold us up for longer than the pause.
+      setTimer(state, "pace", Math.min(wait, pause));
       return;
     }
   }

@@ -3,7 +3,7 @@ import { encodeCertificate } from "@hanse/protocol";
 import type { View } from "../engine/interfaces.ts";
 import { CERTIFICATES_PER_MESSAGE_MAX } from "../wire/messages.ts";
 import type { TimerId } from "./events.ts";
-import { considerNotarize, proposalMessage, propose } from "./proposals.ts";
+import { considerNotarize, pauseOf, proposalMessage, propose } from "./proposals.ts";
 import {
   type CoreState,
   cancelTimer,
@@ -42,14 +42,14 @@ export function enterView(state: CoreState, view: View, by: "notarize" | "nullif
 
 function startView(state: CoreState, by: "start" | "notarize" | "nullify"): void {
   const h = state.open;
-  const { timeouts, blockIntervalMsMin } = state.config;
+  const { timeouts } = state.config;
   cancelTimer(state, "resend");
   cancelTimer(state, "grace");
   if (h.self >= 0) {
     const own = Math.min(timeouts.viewMsMax, timeouts.viewMs + h.view * timeouts.viewStepMs);
     const time = state.lost.has(leaderOf(state, h.view)) ? timeouts.lostLeaderMs : own;
     const grace = by === "notarize" ? timeouts.graceMs : 0;
-    setTimer(state, "view", time + grace + (h.view === 0 ? blockIntervalMsMin : 0));
+    setTimer(state, "view", time + grace + (h.view === 0 ? pauseOf(state) : 0));
   }
   if (isLeader(state, h.view)) {
     // Finality of the view below usually arrives within one hop and makes a proposal needless.
