@@ -21,7 +21,12 @@ interface Stage {
 const stages: readonly Stage[] = [
   {
     name: "unit",
-    files: ["test/tidy/*.test.ts", "packages/*/src/**/*.test.ts", "examples/**/*.test.ts"],
+    files: [
+      "test/tidy/*.test.ts",
+      "packages/*/src/**/*.test.ts",
+      "examples/**/*.test.ts",
+      "bench/**/*.test.ts",
+    ],
     concurrency: 2,
     timeoutMs: 600_000,
   },
