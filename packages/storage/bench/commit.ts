@@ -23,7 +23,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "10" },
     block: { type: "string", default: "1000" },
     dir: { type: "string" },
-    "shared-buffers": { type: "string", default: "128" },
+    "shared-buffers": { type: "string" },
     cache: { type: "string", default: "500000" },
   },
 });
@@ -63,7 +63,9 @@ const diskBytes = () =>
 
 const postgres = await startEmbeddedPostgres({
   dir,
-  sharedBuffersMb: Number(values["shared-buffers"]),
+  ...(values["shared-buffers"] === undefined
+    ? {}
+    : { sharedBuffersMb: Number(values["shared-buffers"]) }),
 });
 const ledgerId = sampleLedgerId(`bench ${Date.now()}`);
 const store = await openLedgerStore({

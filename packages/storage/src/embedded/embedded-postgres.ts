@@ -36,7 +36,10 @@ export interface EmbeddedPostgresOptions {
   readonly dir: string;
   /** Also listen on this TCP port of 127.0.0.1, with a password; 0 = any free one. Default: no TCP. */
   readonly port?: number;
-  /** Memory PostgreSQL shares among its processes, megabytes. Default 128. */
+  /**
+   * Memory PostgreSQL shares among its processes, megabytes; taken as data comes. Default: a 32nd of
+   * the machine's memory, 128 at least, 1024 at most.
+   */
   readonly sharedBuffersMb?: number;
   readonly connectionsMax?: number;
   /** Further server settings, e.g. `{ max_wal_size: "8GB" }`. */
@@ -204,9 +207,13 @@ function socketFolder(dir: string, user: UserId | undefined): string {
   return place;
 }
 
+function defaultBuffersMb(): number {
+  return Math.max(128, Math.min(1_024, Math.floor(os.totalmem() / 2 ** 20 / 32)));
+}
+
 function settingsOf(options: EmbeddedPostgresOptions): Readonly<Record<string, string>> {
   return {
-    shared_buffers: `${options.sharedBuffersMb ?? 128}MB`,
+    shared_buffers: `${options.sharedBuffersMb ?? defaultBuffersMb()}MB`,
     max_connections: String(options.connectionsMax ?? 20),
     wal_level: "minimal",
     max_wal_senders: "0",

@@ -301,7 +301,8 @@ export class PostgresState implements CommittedState {
   }): Promise<void> {
     const wanted = new Map<string, Map<bigint | string, RowKey>>();
     for (const { table, key } of refs.rows) {
-      if (this.hasRow(table, key)) continue;
+      // What is here must not make room for what is fetched.
+      if (this.#rows.pin(table, mapKey(key), this.#applied + 1)) continue;
       let keys = wanted.get(table);
       if (keys === undefined) {
         keys = new Map();
@@ -311,8 +312,9 @@ export class PostgresState implements CommittedState {
     }
     const kv = new Map<string, KvRef>();
     for (const ref of refs.kv) {
-      if (!this.hasKv(ref.namespace, ref.key))
-        kv.set(`${ref.namespace}\0${bytesKey(ref.key)}`, ref);
+      const id = bytesKey(ref.key);
+      if (this.#kv.pin(ref.namespace, id, this.#applied + 1)) continue;
+      kv.set(`${ref.namespace}\0${id}`, ref);
     }
     if (wanted.size === 0 && kv.size === 0) return;
     const fetch = ++this.#fetches;

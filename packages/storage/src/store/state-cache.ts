@@ -10,7 +10,7 @@ interface Cell<Value> {
   value: Value | undefined;
   bytes: number;
   used: boolean;
-  /** Height that changed it last here; the database has it once that height is durable. */
+  /** Stays until this height is durable: that of its last change here, or of a block that needs it. */
   height: number;
 }
 
@@ -65,6 +65,14 @@ export class StateCache<Value> {
 
   has(space: string, id: bigint | string): boolean {
     return this.#maps.get(space)?.has(id) === true;
+  }
+
+  /** Pins what is here until this height is durable. @returns whether it is here. */
+  pin(space: string, id: bigint | string, height: number): boolean {
+    const cell = this.#maps.get(space)?.get(id);
+    if (cell === undefined) return false;
+    if (cell.height < height) cell.height = height;
+    return true;
   }
 
   /**
