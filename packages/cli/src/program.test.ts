@@ -40,6 +40,7 @@ test("wrong usage is exit code 2, with a suggestion where there is one", async (
     [["verify"], /required option '--receipt <file>'/],
     [["verify", "--receipt", "x"], /--genesis: say what you trust/],
     [["key", "create", path.join(root, "k.json"), "--algorithm", "rsa"], /expected ed25519, p256/],
+    [["node", "check"], /required option '--config <file>'/],
     [["completion", "tcsh"], /expected bash, zsh, fish/],
     [["--timeout", "soon", "block", "show"], /--timeout soon/],
     [["network", "status", "--node", "http://"], /no network here|not a URL/],

@@ -4,6 +4,7 @@
  */
 import type { NodeAdapters, RunningNode } from "./composition/start-node.ts";
 import type { NodeConfig } from "./config/schema.ts";
+import type { RecordCheck } from "./record/check-record.ts";
 
 export type {
   Address,
@@ -19,6 +20,7 @@ export { type NodeDisk, openDisk } from "./disk/open-disk.ts";
 export type { NodeServices } from "./doors/services.ts";
 export { createNodeFolder, type FolderNote } from "./folder/node-folder.ts";
 export type { NodeLog } from "./log/create-log.ts";
+export type { RecordCheck, RecordDifference } from "./record/check-record.ts";
 
 /**
  * Starts a node in this process; what is left out of the adapters is the real thing.
@@ -30,6 +32,15 @@ export async function startNode(
 ): Promise<RunningNode> {
   const { startDefaultNode } = await import("./composition/run-node.ts");
   return startDefaultNode(config, adapters);
+}
+
+/**
+ * Checks the whole record of a node that does not run.
+ * @throws HanseError `NODE_FOLDER_LOCKED` while it runs, `NODE_DATABASE_MISSING`, `STORAGE_*`.
+ */
+export async function checkRecord(config: NodeConfig): Promise<RecordCheck> {
+  const { checkRecord: check } = await import("./record/check-record.ts");
+  return check(config);
 }
 
 /** Runs a node as this process, with signals and exit codes: what `main.ts` does. */

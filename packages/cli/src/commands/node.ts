@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { checkRecord, loadConfig } from "@hanse/node";
 import { HanseError } from "@hanse/protocol";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.ts";
@@ -30,6 +31,43 @@ export function addNodeCommands(program: Command, run: Runner): void {
         ): Promise<ExitCode> => runNode(context, path.resolve(options.config), settings),
       ),
     );
+  node
+    .command("check")
+    .description(
+      "Check the whole record of a stopped node: tables, state root, blocks, signatures.",
+    )
+    .requiredOption("--config <file>", "configuration file of the node")
+    .addHelpText(
+      "after",
+      "\nExample:\n  hanse node check --config .hanse/network/nodes/court-node-1/node.toml\n",
+    )
+    .action(
+      run(async (context: CommandContext, options: { config: string }) =>
+        runCheck(context, path.resolve(options.config)),
+      ),
+    );
+}
+
+async function runCheck(context: CommandContext, file: string): Promise<ExitCode> {
+  const { console, environment } = context;
+  const record = await checkRecord(loadConfig({ file, environment }).config);
+  const isWhole = record.differences.length === 0;
+  console.result({ file, ok: isWhole, ...record }, () => {
+    console.line(`height      ${record.height}`);
+    console.line(`state root  ${record.stateRoot}`);
+    if (isWhole) {
+      console.line(
+        `record      whole: ${record.blocks} blocks, every row as the state root has it`,
+      );
+      return;
+    }
+    console.table(
+      ["PLACE", "DIFFERENCE"],
+      record.differences.map(({ place, what }) => [place, what]),
+    );
+    console.line("compare with another node, then rebuild this database");
+  });
+  return isWhole ? EXIT_CODES.ok : EXIT_CODES.failed;
 }
 
 async function runNode(

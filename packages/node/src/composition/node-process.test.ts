@@ -150,7 +150,7 @@ test("an emptied or foreign folder is named, never made anew silently", async ()
   const data = join(folder.folder, "data");
   const cases: [string, RegExp][] = [
     ["", /NODE_FOLDER_MISSING.*holds no node/],
-    ["postgres", /NODE_DATABASE_MISSING/],
+    ["postgres", /NODE_DATABASE_MISSING.*or make an empty folder of this name to join anew/],
   ];
   for (const [part, expected] of cases) {
     renameSync(join(data, part), join(folder.folder, "away"));

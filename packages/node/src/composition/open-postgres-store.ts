@@ -1,16 +1,25 @@
 /** The database of a node: a cluster in its own folder, or a server by URL. */
 import { HanseError } from "@hanse/protocol";
-import { openLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
+import { openLedgerStore, type PostgresLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
 import { checkDatabase, foldersOf, noteDatabase } from "../folder/node-folder.ts";
 import type { NodeAdapters, OpenedStore } from "./start-node.ts";
 
+export interface PostgresOpened extends OpenedStore {
+  readonly store: PostgresLedgerStore;
+}
+
+/** What an operator gives to psql. */
+function withoutPassword(url: string): string {
+  return url.replace(/^(postgres:\/\/[^:@/]*):[^@]*@/, "$1@");
+}
+
 /** @throws HanseError `NODE_DATABASE_MISSING`, `STORAGE_*` naming folder or server. */
-export const openPostgresStore: NodeAdapters["openStore"] = async ({
+export async function openPostgresStore({
   config,
   ledgerId,
   note,
   log,
-}) => {
+}: Parameters<NodeAdapters["openStore"]>[0]): Promise<PostgresOpened> {
   let told: ((error: HanseError) => void) | undefined;
   let failure: HanseError | undefined;
   const fail = (error: HanseError) => {
@@ -25,7 +34,8 @@ export const openPostgresStore: NodeAdapters["openStore"] = async ({
       : undefined;
   if (embedded !== undefined) {
     noteDatabase(config, note);
-    log.info({ pid: embedded.pid, major: embedded.major }, "embedded PostgreSQL runs");
+    const { pid, major, url: connection } = embedded;
+    log.info({ pid, major, url: withoutPassword(connection) }, "embedded PostgreSQL runs");
     embedded.onExit((reason) =>
       fail(new HanseError("NODE_DATABASE", "corrupt", `PostgreSQL ended by itself: ${reason}`)),
     );
@@ -37,7 +47,7 @@ export const openPostgresStore: NodeAdapters["openStore"] = async ({
       cacheBytesMax,
       onFailure: fail,
     });
-    const opened: OpenedStore = {
+    return {
       store,
       search: (query) => store.search(query),
       async close() {
@@ -51,9 +61,8 @@ export const openPostgresStore: NodeAdapters["openStore"] = async ({
         if (failure !== undefined) handler(failure);
       },
     };
-    return opened;
   } catch (error) {
     await embedded?.stop();
     throw error;
   }
-};
+}

@@ -177,7 +177,7 @@ export function checkDatabase(config: NodeConfig, note: FolderNote): void {
   throw new HanseError(
     "NODE_DATABASE_MISSING",
     "corrupt",
-    `${postgres}: the database of this node is gone; restore the folder, nothing is made anew silently`,
+    `${postgres}: the database of this node is gone. Restore it from a copy, or make an empty folder of this name to join anew: the record then comes from the other nodes`,
     { details: { field: "node.dataDir" } },
   );
 }
