@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { createKeyPair, toHex, utf8, verifyReceipt } from "@hanse/protocol";
+import { createKeyPair, encodeKeyFile, toHex, utf8, verifyReceipt } from "@hanse/protocol";
 import { signNative, startTestNode, type TestNode } from "../../../node/src/testing/test-node.ts";
 import { type Client, createClient } from "../index.ts";
 
@@ -69,6 +69,38 @@ test("submit, wait, ask, receipt", async () => {
   const ada = await client.account(`ed25519:${toHex(node.people[1]!.pair.publicKey.bytes)}`);
   assert.equal(ada.name, "ada");
   assert.equal((await client.rowProof("accounts", ada.accountId)).siblings.length > 0, true);
+});
+
+test("the text of a key file is a key, and a damaged one is named", async () => {
+  const text = encodeKeyFile(node.people[1]!.pair);
+  const draft = { engine: "native", payload: utf8("x") };
+  const { bytes } = await createClient({ url: node.url, key: text }).sign(draft);
+  assert.ok(bytes.length > 0);
+  const tables = await createClient({ url: node.url, key: text }).tables();
+  assert.ok(tables.length > 0);
+  const damaged = createClient({ url: node.url, key: "{}" });
+  await assert.rejects(damaged.sign(draft), { code: "KEY_TEXT" });
+});
+
+test("what is not final in time says how long was waited", async () => {
+  const { id, bytes } = put("late");
+  const answer = (status: number, state: string) =>
+    new Response(JSON.stringify({ id: toHex(id), status: state }), {
+      status,
+      headers: { "content-type": "application/json" },
+    });
+  const slow = createClient({
+    url: node.url,
+    async fetch(_, init) {
+      if (init?.method !== "POST") return answer(200, "pending");
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return answer(202, "accepted");
+    },
+  });
+  await assert.rejects(slow.submitAndWait(bytes, { timeoutMs: 50 }), {
+    code: "SDK_NOT_FINAL",
+    message: /not final within 50 ms/,
+  });
 });
 
 test("a batch tells the refused as errors", async () => {

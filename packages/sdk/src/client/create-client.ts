@@ -7,14 +7,7 @@ import {
   ROUTES,
   type RouteSpec,
 } from "@hanse/api";
-import {
-  type Bytes,
-  HanseError,
-  type Hash,
-  type KeyPair,
-  readyKeyBackends,
-  toHex,
-} from "@hanse/protocol";
+import { type Bytes, HanseError, type Hash, type KeyPair, toHex } from "@hanse/protocol";
 import { type BlockEvent, type EventOptions, streamBlockEvents } from "../events/block-events.ts";
 import { Requester, type RequesterOptions, type RequestParts } from "../requests/requester.ts";
 import { type CallValue, encodeNeedleCall } from "../transactions/needle-call.ts";
@@ -148,15 +141,14 @@ class NodeClient implements Client {
     return this.#requester.json(route, parts);
   }
 
-  #requireKey(): KeyPair {
-    const { key } = this.#requester;
+  async #requireKey(): Promise<KeyPair> {
+    const key = await this.#requester.keyPair();
     if (key !== undefined) return key;
     throw new HanseError("SDK_NO_KEY", "denied", "key: createClient needs a key pair to sign with");
   }
 
   async sign(draft: Omit<TransactionDraft, "ledgerId">): Promise<SignedTransaction> {
-    const key = this.#requireKey();
-    await readyKeyBackends();
+    const key = await this.#requireKey();
     return signTransaction(key, { ...draft, ledgerId: await this.ledgerId() });
   }
 
@@ -188,7 +180,7 @@ class NodeClient implements Client {
       if (known === undefined) throw error;
       id = known;
     }
-    return this.waitFinal(id, { timeoutMs: Math.max(0, timeoutMs - (Date.now() - started)) });
+    return this.#pollFinal(id, started, timeoutMs);
   }
 
   async submitBatch(transactions: readonly Bytes[]): Promise<BatchResult> {
@@ -218,8 +210,12 @@ class NodeClient implements Client {
     return this.request(ROUTES.getTransaction, { params: { id: hexOf(id) } });
   }
 
-  async waitFinal(id: HashLike, { timeoutMs = WAIT_MS }: WaitOptions = {}) {
-    const until = Date.now() + timeoutMs;
+  waitFinal(id: HashLike, { timeoutMs = WAIT_MS }: WaitOptions = {}) {
+    return this.#pollFinal(id, Date.now(), timeoutMs);
+  }
+
+  async #pollFinal(id: HashLike, started: number, timeoutMs: number): Promise<FinalTransaction> {
+    const until = started + timeoutMs;
     for (let ms = POLL_MS_MIN; ; ms = Math.min(POLL_MS_MAX, ms * 2)) {
       const state = await this.transaction(id);
       if (state.status === "final") return state;

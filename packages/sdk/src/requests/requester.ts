@@ -10,6 +10,7 @@ import {
 } from "@hanse/api";
 import {
   type Bytes,
+  decodeKeyFile,
   fromHex,
   HanseError,
   type Hash,
@@ -22,8 +23,8 @@ import {
 export interface RequesterOptions {
   /** Address of a node's API, e.g. `http://127.0.0.1:7070`. */
   readonly url: string;
-  /** The account's key; without it only public routes answer. */
-  readonly key?: KeyPair;
+  /** The account's key, or the text of its key file; without it only public routes answer. */
+  readonly key?: KeyPair | string;
   /** Patience with one answer, milliseconds; 30 000 unless said. */
   readonly timeoutMs?: number;
   /** Repetitions after a 429 or 503, each after the time the node names; 3 unless said. */
@@ -81,6 +82,7 @@ export class Requester {
   readonly #options: RequesterOptions;
   readonly #fetch: typeof fetch;
   #ledgerId: Promise<Hash> | undefined;
+  #keyPair: KeyPair | undefined;
   #session: { readonly token: string; readonly expiresAt: number } | undefined;
   #opening: Promise<string> | undefined;
 
@@ -91,8 +93,12 @@ export class Requester {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
   }
 
-  get key(): KeyPair | undefined {
-    return this.#options.key;
+  /** The key to sign with, ready for use. @throws HanseError `KEY_TEXT` naming the key file's field. */
+  async keyPair(): Promise<KeyPair | undefined> {
+    await readyKeyBackends();
+    const { key } = this.#options;
+    this.#keyPair ??= typeof key === "string" ? decodeKeyFile(key) : key;
+    return this.#keyPair;
   }
 
   /** The ledger that the node serves, asked once. */
@@ -185,8 +191,7 @@ export class Requester {
   }
 
   async #open(): Promise<string> {
-    const { key } = this.#options;
-    await readyKeyBackends();
+    const key = await this.keyPair();
     const { method, path } = ROUTES.createSession;
     const time = Date.now();
     const ledgerId = await this.ledgerId();
