@@ -315,6 +315,15 @@ function continuesChain(cursor: TokenCursor): boolean {
   );
 }
 
+/** Fails with `<what> <current token>`, and the way out where the token belongs to an expression. */
+function failInContainer(cursor: TokenCursor, what: string): never {
+  const isExpression =
+    cursor.token.kind === "operator" || cursor.is("(") || cursor.is("[") || cursor.is(".");
+  const hint =
+    ": calls, operators and indexes cannot stand in a map or array, assign the value to a variable first";
+  cursor.fail("NEEDLE_CONTAINER", `${what} ${cursor.shown()}${isExpression ? hint : ""}`);
+}
+
 /** A value inside a literal: no operators, calls or indexing there. */
 function parseContainerValue(cursor: TokenCursor, unclosed: string): Expression {
   const { token } = cursor;
@@ -327,7 +336,7 @@ function parseContainerValue(cursor: TokenCursor, unclosed: string): Expression 
   }
   if (token.kind === "name" || token.kind === "extern") return referenceOf(cursor.next());
   if (cursor.is("{") || cursor.is("[")) return parseContainer(cursor);
-  return cursor.failAt("NEEDLE_CONTAINER", "unexpected lexeme; expecting a value, not");
+  return failInContainer(cursor, "unexpected lexeme; expecting a value, not");
 }
 
 /** The text of a map key: a name, string, `$name` or keyword stands for itself. */
@@ -417,7 +426,7 @@ function parseArray(cursor: TokenCursor): Expression {
 function closeContainer(cursor: TokenCursor, close: string, unclosed: string): void {
   if (cursor.token.kind === "end") cursor.fail("NEEDLE_UNCLOSED", unclosed);
   if (!cursor.is(close)) {
-    cursor.failAt("NEEDLE_CONTAINER", "unexpected lexeme; expecting comma, not");
+    failInContainer(cursor, "unexpected lexeme; expecting comma, not");
   }
   cursor.next();
 }

@@ -5,6 +5,10 @@ import { compileError, evaluated, runSource } from "../testing/run-source.ts";
 import type { ContractDeclaration, Expression, FunctionDeclaration } from "./ast.ts";
 import { parseNeedle, parseNeedleExpression } from "./parse.ts";
 
+/** Told where an expression stands inside a literal. */
+const ASSIGN =
+  ": calls, operators and indexes cannot stand in a map or array, assign the value to a variable first";
+
 /** An expression with all its parentheses. */
 function shape(node: Expression): string {
   switch (node.kind) {
@@ -123,9 +127,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
     "the result of a call cannot be indexed: assign it to a variable first",
   ],
   ["func f() { x = {} }", "unexpected lexeme; expecting string key, not punctuation '}'"],
-  ["func f() { x = {a: 1+2} }", "unexpected lexeme; expecting comma, not operator '+'"],
-  ["func f() { x = {a: g()} }", "unexpected lexeme; expecting comma, not punctuation '('"],
-  ["func f() { x = {a: -1} }", "unexpected lexeme; expecting a value, not operator '-'"],
+  ["func f() { x = {a: 1+2} }", `unexpected lexeme; expecting comma, not operator '+'${ASSIGN}`],
+  ["func f() { x = {a: g()} }", `unexpected lexeme; expecting comma, not punctuation '('${ASSIGN}`],
+  ["func f() { x = {a: -1} }", `unexpected lexeme; expecting a value, not operator '-'${ASSIGN}`],
+  ["func f() { x = [a[1]] }", `unexpected lexeme; expecting comma, not punctuation '['${ASSIGN}`],
   ["func f() { x = [1,] }", "unexpected lexeme; expecting a value, not punctuation ']'"],
   ["func f() { x = {a 1} }", "unexpected lexeme; expecting colon, not int '1'"],
   ["func f() { x = [1, 2", "unclosed array initialization"],
