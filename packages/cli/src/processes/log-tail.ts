@@ -57,6 +57,14 @@ const LEVELS: Readonly<Record<number, string>> = {
   60: "fatal",
 };
 
+/** An error's stack stays in the file, like that of the line's own error. */
+function factText(value: unknown): string {
+  if (typeof value === "string") return value;
+  const error = value as { stack?: unknown; message?: unknown } | null;
+  const isError = typeof error?.stack === "string" && typeof error.message === "string";
+  return isError ? (error.message as string) : JSON.stringify(value);
+}
+
 /** A node's JSON log line as a sentence; anything else is returned as it is. */
 export function humanizeLogLine(line: string): string {
   if (!line.startsWith("{")) return line;
@@ -86,7 +94,7 @@ export function humanizeLogLine(line: string): string {
   const isNews = typeof reason === "string" && !String(msg ?? "").includes(reason);
   const rest: Record<string, unknown> = isNews ? { ...others, reason } : others;
   const facts = Object.entries(rest)
-    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${factText(value)}`)
     .join(" ");
   // The line for whoever started the node: the only one without a time.
   if (level === undefined && event === "ready") return `${"".padEnd(12)} ready ${facts}`;

@@ -101,6 +101,10 @@ test("logs: the last lines, then what comes, in words", async () => {
     "00:00:00.000 error closing failed  reason=gone",
   );
   assert.equal(
+    humanizeLogLine('{"level":50,"time":0,"msg":"alarm","cause":{"message":"gone","stack":"at"}}'),
+    "00:00:00.000 error alarm  cause=gone",
+  );
+  assert.equal(
     humanizeLogLine('{"event":"ready","node":"a/n","api":"http://h:1","pid":7}'),
     "             ready api=http://h:1",
   );

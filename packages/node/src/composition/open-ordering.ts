@@ -9,11 +9,12 @@ import {
   createFixedPolicy,
   type Disk,
   type EngineEvent,
+  type Evidence,
   type OrderingEngine,
   openSigner,
   removeWal,
 } from "@hanse/ordering";
-import { HanseError, signMessage, type ValidatorSet } from "@hanse/protocol";
+import { HanseError, signMessage, toHex, type ValidatorSet } from "@hanse/protocol";
 import type { NodeConfig } from "../config/schema.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import type { NodeIdentity } from "./node-identity.ts";
@@ -96,6 +97,12 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
 /** One info line per this many blocks; each one at debug. */
 const BLOCKS_PER_LINE = 100;
 
+/** Who, when, and both blocks: enough to find them in that node's own log. */
+function evidenceFacts({ kind, validator, height, view, first, second }: Evidence) {
+  const blocks = [first, second].map(({ blockHash }) => blockHash && toHex(blockHash));
+  return { validator, kind, height, view, blocks };
+}
+
 export function logEngineEvent(log: NodeLog, event: EngineEvent): void {
   const { t: _, ...facts } = event;
   switch (event.t) {
@@ -112,7 +119,7 @@ export function logEngineEvent(log: NodeLog, event: EngineEvent): void {
       log.info(facts, event.t);
       return;
     case "evidence":
-      log.error({ kind: "evidence" }, "a validator contradicted itself");
+      log.error(evidenceFacts(event.evidence), "a validator contradicted itself");
       return;
     case "badPeer":
     case "quarantine":
