@@ -1,6 +1,7 @@
 /** Goal: every kind of bad input gets its own code, status and remedy, through the public API. */
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { encodeBatch } from "@hanse/api";
 import { type LedgerClient, registerAccount, soloTemplate } from "@hanse/cli";
 import { encodeCall } from "@hanse/engine-needle";
@@ -321,6 +322,15 @@ describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
 });
 
 describe("a contract that fails", { timeout: 60_000 }, () => {
+  // What filled the pool above has to leave it first.
+  before(async () => {
+    for (;;) {
+      const status = await (await fetch(`${ledger.url}/v1/status`)).json();
+      if ((status as { mempool: { transactions: number } }).mempool.transactions === 0) return;
+      await sleep(50);
+    }
+  });
+
   const run = async (contract: string, params: Record<string, number> = {}) => {
     const id = await ledger.submitCall(signer, {
       contract,
