@@ -1,7 +1,15 @@
 /** Goal: every wrong command line gets a sentence with the way out and exit code 2. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -183,4 +191,42 @@ test("an older Node hands over to the pinned one", () => {
   const result = spawnSync(old ?? process.execPath, [command, "--version"], { encoding: "utf8" });
   assert.equal(result.status, 0, result.stderr);
   assert.match(result.stdout, /^\d+\.\d+\.\d+/);
+});
+
+test("npm start --help is help, not a mistake", () => {
+  const start = path.join(import.meta.dirname, "main-job", "start.ts");
+  for (const flag of ["--help", "-h"]) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [start, flag], {
+      encoding: "utf8",
+    });
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stdout, /--port-base PORT/);
+  }
+});
+
+test("pack refuses contracts that do not compile, with file, line and column", async () => {
+  const folder = path.join(root, "broken-app");
+  cpSync(path.join(import.meta.dirname, "../../../examples/deeds"), folder, { recursive: true });
+  const output = path.join(root, "broken.hanse-app");
+  const pack = (...more: string[]) => hanse("app", "pack", folder, "-o", output, ...more);
+  assert.equal((await pack()).code, 0);
+  rmSync(output);
+  const file = path.join(folder, "contracts", "ShowDeed.sim");
+  const whole = readFileSync(file, "utf8");
+  const cases: [string, string[], number, RegExp][] = [
+    ["action {", [], 1, /contracts\/ShowDeed\.sim: .*\[Ln:\d+ Col:\d+\].*NEEDLE_COMPILE/],
+    ["action {\n Loan(1)", [], 1, /ShowDeed\.sim: .*Loan.*\[Ln:\d+ Col:2\].*--allow-missing/],
+    ["action {\n Loan(1)", ["--allow-missing"], 0, /^$/],
+  ];
+  for (const [text, more, expected, message] of cases) {
+    writeFileSync(
+      file,
+      whole.replace("action {", text).replace(text === "action {" ? /}\s*$/ : "", ""),
+    );
+    rmSync(output, { force: true });
+    const { code, stderr } = await pack(...more);
+    assert.match(stderr, message);
+    assert.equal(code, expected, stderr);
+    assert.equal(existsSync(output), expected === 0, "no file is left of what was refused");
+  }
 });

@@ -1,3 +1,4 @@
+export { checkApplication } from "./applications/app-call.ts";
 export {
   createNeedleEngine,
   NEEDLE_ENGINE,

@@ -1,13 +1,34 @@
 /** `hanse app`: applications as packages. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { checkApplication } from "@hanse/engine-needle";
+import { HanseError, toHanseError } from "@hanse/protocol";
 import type { Command } from "commander";
-import { loadPackage } from "../applications/load-package.ts";
+import { type LoadedPackage, loadPackage } from "../applications/load-package.ts";
 import { openLedger } from "../client/ledger-client.ts";
 import { type CommandContext, nodeUrlOf, signingAccount, timeoutMsOf } from "../command-context.ts";
 import type { ExitCode } from "../output/exit-codes.ts";
 import type { Runner } from "../program.ts";
 import { showTransaction } from "./call.ts";
+
+interface PackOptions {
+  readonly output?: string;
+  readonly allowMissing?: boolean;
+}
+
+/** @throws HanseError `NEEDLE_COMPILE` with file, line and column. */
+function checkContracts({ app }: LoadedPackage, allowMissing: boolean): void {
+  try {
+    checkApplication(app, { allowMissing });
+  } catch (thrown) {
+    const error = toHanseError(thrown);
+    if (error.details.reason !== "NEEDLE_UNKNOWN_FUNCTION") throw error;
+    const remedy = "if another application brings it, pack with --allow-missing";
+    throw new HanseError(error.code, error.kind, `${error.message}; ${remedy}`, {
+      details: error.details,
+    });
+  }
+}
 
 export function addAppCommands(program: Command, run: Runner): void {
   const app = program.command("app").description("Install and look at applications.");
@@ -17,9 +38,11 @@ export function addAppCommands(program: Command, run: Runner): void {
       "Write an application's folder into one package file; the same folder, the same bytes.",
     )
     .option("-o, --output <file>", "file to write (<name>-<version>.hanse-app)")
+    .option("--allow-missing", "let contracts call what other applications bring")
     .action(
-      run(async (context: CommandContext, folder: string, options: { output?: string }) => {
+      run(async (context: CommandContext, folder: string, options: PackOptions) => {
         const packed = loadPackage(folder);
+        checkContracts(packed, options.allowMissing === true);
         const file = options.output ?? `${packed.app.name}-${packed.app.version}.hanse-app`;
         writeFileSync(file, packed.bytes);
         const facts = {

@@ -29,10 +29,20 @@ import { renderWelcome } from "./render-welcome.ts";
 import { setUpDeeds } from "./set-up.ts";
 
 const DEFAULT_DIR = path.join(REPOSITORY_FOLDER, ".hanse", "network");
+const HELP = `usage: npm start -- [--check] [--dir FOLDER] [--port-base PORT] [--json]
+  Four organizations keep one record: sets the network up, or goes on from where it was, and shows
+  it until Ctrl-C.
+  --check           do the main job once in a folder of its own, which is removed, and end
+  --dir FOLDER      folder of the network (.hanse/network in the repository)
+  --port-base PORT  look for free ports from here up (${PORT_BASE})
+  --json            one JSON document instead of text
+  -h, --help        show this help
+`;
 const PARENT_CHECK_MS = 1_000;
 
 interface Options {
   readonly check: boolean;
+  readonly help: boolean;
   readonly json: boolean;
   readonly dir: string | undefined;
   readonly portBase: number;
@@ -60,12 +70,10 @@ function readOptions(argv: readonly string[]): Options {
   } catch (error) {
     usageError(`${(error as Error).message}; known: --check, --dir, --port-base, --json`);
   }
-  if (values.help === true) {
-    usageError("npm start -- [--check] [--dir FOLDER] [--port-base PORT] [--json]");
-  }
   const portBase = values["port-base"];
   return {
     check: values.check === true,
+    help: values.help === true,
     json: values.json === true,
     dir: values.dir,
     portBase:
@@ -150,6 +158,10 @@ async function main(): Promise<ExitCode> {
   const console = createConsole({ json });
   try {
     const options = readOptions(process.argv.slice(2));
+    if (options.help) {
+      process.stdout.write(HELP);
+      return EXIT_CODES.ok;
+    }
     const signal = watchForEnd();
     if (!options.check) return await stayUp(options, console, signal);
     const { dir, portBase } = options;

@@ -1,10 +1,12 @@
 /** `app.install` and `app.upgrade`: applications as transactions. */
 import {
   type AppPackage,
+  DEVELOPER_CONDITION_SOURCE,
   decodePackageFiles,
   type InstallContext,
   type InstallReport,
   installApplication,
+  MAIN_CONDITION_SOURCE,
   packageHashOf,
   parseAppPackage,
   type Right,
@@ -98,6 +100,14 @@ export function compileApplication(
   { app, ecosystem }: AppCall,
   installed: (fullName: string) => ContractSignature | undefined,
 ): (fullName: string) => ContractSignature | undefined {
+  return compileContracts(app, ecosystem, installed);
+}
+
+function compileContracts(
+  app: AppPackage,
+  ecosystem: number,
+  installed: (fullName: string) => ContractSignature | undefined,
+): (fullName: string) => ContractSignature | undefined {
   const own = new Map<string, ContractSignature>();
   for (const { file, name, source } of app.contracts) {
     const contract = compileContract(source, ecosystem, name, file);
@@ -106,6 +116,35 @@ export function compileApplication(
   const known = (fullName: string) => own.get(fullName) ?? installed(fullName);
   for (const { file, source } of app.contracts) checkContract(source, ecosystem, file, known);
   return known;
+}
+
+/** Contracts that every ecosystem has from genesis. */
+const SEEDED: readonly (readonly [string, string])[] = [
+  ["MainCondition", MAIN_CONDITION_SOURCE],
+  ["DeveloperCondition", DEVELOPER_CONDITION_SOURCE],
+];
+
+/**
+ * Checks an application's contracts without a ledger, for whoever writes it. With `allowMissing`
+ * calls of what is neither in it nor in every ecosystem are left to the ledger that installs it.
+ * @throws HanseError `NEEDLE_COMPILE` with file, line and column.
+ */
+export function checkApplication(
+  app: AppPackage,
+  { ecosystem = 1, allowMissing = false } = {},
+): void {
+  if (allowMissing) {
+    for (const { file, name, source } of app.contracts) {
+      compileContract(source, ecosystem, name, file);
+    }
+    return;
+  }
+  const seeded = new Map<string, ContractSignature>();
+  for (const [name, source] of SEEDED) {
+    const contract = compileContract(source, ecosystem, name, name);
+    seeded.set(contract.fullName, contract);
+  }
+  compileContracts(app, ecosystem, (fullName) => seeded.get(fullName));
 }
 
 export interface AppResult extends InstallReport {
