@@ -38,6 +38,7 @@ test("wrong usage is exit code 2, with a suggestion where there is one", async (
     [["network", "create", "--orgs", "0"], /orgs: expected a number from 1/],
     [["network", "create", "--orgs", "Court"], /orgs: "Court"/],
     [["network", "create", "--solo", "--orgs", "4"], /--solo and --orgs/],
+    [["network", "create", "--quorum", "most"], /--quorum most: expected byzantine or crash/],
     [["network", "create", "--port-base", "ten"], /--port-base ten: expected a number/],
     [["tx", "status", "abc"], /transaction "abc": expected its id, 64 hexadecimal digits/],
     [["block", "show", "-1"], /height -1: expected a number from 1/],
@@ -228,5 +229,36 @@ test("pack refuses contracts that do not compile, with file, line and column", a
     assert.match(stderr, message);
     assert.equal(code, expected, stderr);
     assert.equal(existsSync(output), expected === 0, "no file is left of what was refused");
+  }
+});
+
+test("create writes the quorum that was asked for, and warns of sets that tolerate no failure", async () => {
+  const cases = [
+    [
+      ["--orgs", "3"],
+      "byzantine",
+      0,
+      /3 validators tolerate no failure.*4 or more, or --quorum crash/,
+    ],
+    [["--orgs", "3", "--quorum", "crash"], "crash", 1, undefined],
+    [
+      ["--orgs", "2", "--quorum", "crash"],
+      "crash",
+      0,
+      /2 validators tolerate no failure.*3 or more/,
+    ],
+    [["--orgs", "4"], "byzantine", 1, undefined],
+    [["--solo"], "byzantine", 0, /1 validator tolerates no failure/],
+  ] as const;
+  for (const [i, [argv, quorum, tolerated, warning]] of cases.entries()) {
+    const dir = path.join(root, `quorum-${i}`);
+    const create = ["network", "create", ...argv, "--dir", dir, "--port-base", "25000"];
+    const { code, stdout, stderr } = await hanse(...create, "--json");
+    assert.equal(code, 0, stderr);
+    const told = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual([told.quorum, told.toleratedFailures], [quorum, tolerated]);
+    assert.match(String(told.warning), warning ?? /^undefined$/);
+    const genesis = JSON.parse(readFileSync(path.join(dir, "genesis.json"), "utf8"));
+    assert.equal(genesis.validators.quorum, quorum);
   }
 });

@@ -1,4 +1,11 @@
 /** `hanse network`: create a network's folder, bring its nodes up and down, look at them. */
+import { readFileSync } from "node:fs";
+import {
+  genesisFromJson,
+  genesisValidatorSet,
+  type QuorumRule,
+  quorumWeight,
+} from "@hanse/protocol";
 import type { Command } from "commander";
 import {
   type CommandContext,
@@ -32,6 +39,7 @@ import { addLogsCommand } from "./logs.ts";
 interface CreateOptions {
   readonly orgs?: string;
   readonly solo?: boolean;
+  readonly quorum: QuorumRule;
   readonly name: string;
   readonly portBase: number;
 }
@@ -50,6 +58,12 @@ export function addNetworkCommands(program: Command, run: Runner): void {
     .description("Write a folder with genesis, keys, accounts and one folder per node.")
     .option("--orgs <count|names>", "number of organizations, or their ids: harbour,court,notary")
     .option("--solo", "one organization with one node")
+    .option(
+      "--quorum <rule>",
+      "byzantine: more than 2/3 of the votes, members may lie; crash: more than 1/2, they only fail",
+      parseQuorum,
+      "byzantine",
+    )
     .option("--name <name>", "name of the network", "hanse-local")
     .option(
       "--port-base <port>",
@@ -63,6 +77,7 @@ export function addNetworkCommands(program: Command, run: Runner): void {
 Examples:
   hanse network create --orgs 4
   hanse network create --orgs harbour,court,notary --dir ./trial
+  hanse network create --orgs 3 --quorum crash
   hanse network create --solo
 `,
     )
@@ -72,9 +87,10 @@ Examples:
           dir: networkDirOf(context),
           template: templateOf(options),
           portBase: options.portBase,
+          quorum: options.quorum,
           now: Date.now(),
         });
-        showCreated(context, created);
+        showCreated(context, created, options.quorum);
       }),
     );
   network
@@ -156,20 +172,47 @@ function templateOf(options: CreateOptions): NetworkTemplate {
       );
 }
 
-function showCreated(context: CommandContext, created: NetworkFolder): void {
+function parseQuorum(text: string): QuorumRule {
+  if (text === "byzantine" || text === "crash") return text;
+  return usageError(`--quorum ${text}: expected byzantine or crash`);
+}
+
+/** How many of so many validators with one vote each may be gone while the ledger goes on. */
+function toleratedFailures(created: NetworkFolder): number {
+  const text = readFileSync(created.genesisFile, "utf8");
+  const set = genesisValidatorSet(genesisFromJson(JSON.parse(text)));
+  return set.members.length - quorumWeight(set);
+}
+
+/** A set that stands still when one node is gone, and what would not; undefined = it tolerates one. */
+function warningOf(count: number, tolerated: number, quorum: QuorumRule): string | undefined {
+  if (tolerated > 0) return undefined;
+  const least = quorum === "byzantine" ? 4 : 3;
+  const other = quorum === "byzantine" && count === 3 ? ", or --quorum crash where none lies" : "";
+  const who = count === 1 ? "1 validator tolerates" : `${count} validators tolerate`;
+  return `warning: with --quorum ${quorum} ${who} no failure: the ledger stands still while one is down; use ${least} or more${other}`;
+}
+
+function showCreated(context: CommandContext, created: NetworkFolder, quorum: QuorumRule): void {
   const accounts = listAccountNames(created.accountsFolder);
   const { ledgerId, network, nodes } = created.manifest;
-  context.console.result({ folder: created.folder, network, ledgerId, nodes, accounts }, () => {
+  const tolerated = toleratedFailures(created);
+  const warning = warningOf(nodes.length, tolerated, quorum);
+  const facts = { quorum, toleratedFailures: tolerated, ...(warning && { warning }) };
+  const result = { folder: created.folder, network, ledgerId, ...facts, nodes, accounts };
+  context.console.result(result, () => {
     const { console } = context;
     console.line(`network   ${network}`);
     console.line(`folder    ${created.folder}`);
     console.line(`ledger    ${ledgerId}`);
+    console.line(`quorum    ${quorum}, ${tolerated} of ${nodes.length} nodes may fail`);
     console.line(`accounts  ${accounts.join(", ")}`);
     console.table(
       ["NODE", "API", "FOLDER"],
       created.nodes.map((node, i) => [node.id, node.apiUrl, nodes[i]!.folder]),
     );
     const dir = context.options.dir === undefined ? "" : ` --dir ${context.options.dir}`;
+    if (warning !== undefined) console.line(console.paint.yellow(warning));
     console.line(`next: hanse network up${dir}`);
   });
 }

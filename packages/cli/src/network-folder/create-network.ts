@@ -10,6 +10,7 @@ import {
   HanseError,
   type LedgerParams,
   ledgerIdOf,
+  type QuorumRule,
   readyKeyBackends,
   toHex,
 } from "@hanse/protocol";
@@ -30,6 +31,8 @@ export interface CreateNetworkOptions {
   readonly template: NetworkTemplate;
   /** Ports are looked for from here up. */
   readonly portBase?: number;
+  /** By which rule validators agree; `byzantine` unless said. */
+  readonly quorum?: QuorumRule;
   readonly params?: Partial<LedgerParams>;
   /** Node settings on top of those that every node gets, e.g. another log level. */
   readonly nodeSettings?: Parameters<typeof renderConfigToml>[0];
@@ -118,7 +121,7 @@ async function fillFolder(
       roles: [...roles],
     })),
     validators: {
-      quorum: "byzantine",
+      quorum: options.quorum ?? "byzantine",
       members: nodes.map((node) => ({ id: node.id, vote: 1, propose: 1 })),
     },
     ordering: "builtin",
