@@ -186,6 +186,24 @@ test("an emptied signing state stops voting, not reading, until an operator deci
   assert.match(again.output, /NODE_AMNESIA.*start without it/);
 });
 
+test("a folder made by --rejoin goes into quarantine instead of voting as if it never had", async () => {
+  const data = join(folder.folder, "data");
+  rmSync(data, { recursive: true });
+  const missing = await runToEnd(["--config", folder.configFile]);
+  assert.match(
+    missing.output,
+    /NODE_FOLDER_MISSING.*make an empty one with --rejoin, never with --init/,
+  );
+  const made = await runToEnd(["--config", folder.configFile, "--rejoin"]);
+  assert.equal(made.code, 0, made.output);
+  running = await startNodeProcess(folder.configFile);
+  const ready = (await (await fetch(`${running.url}/ready`)).json()) as Record<string, string>;
+  assert.equal(ready.code, "NODE_QUARANTINED");
+  assert.match(ready.detail!, /signing-state-missing/);
+  assert.equal(await running.end("SIGTERM"), 0);
+  running = undefined;
+});
+
 test("mistakes of configuration end with code 2 and the nearest known key", async () => {
   const file = join(folder.folder, "wrong.toml");
   writeFileSync(file, '[node]\nid = "harbour/node-1"\n[api]\nprot = 1\n');

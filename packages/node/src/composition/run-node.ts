@@ -15,9 +15,11 @@ export const EXIT_CODES = { stopped: 0, failed: 1, misconfigured: 2 } as const;
 /** After this the process ends whatever is still open. */
 const STOP_MS_MAX = 30_000;
 
-const USAGE = `usage: node main.ts --config FILE [--init | --accept-amnesia] [--section.key VALUE]...
+const USAGE = `usage: node main.ts --config FILE [--init | --rejoin | --accept-amnesia] [--section.key VALUE]...
   --config FILE   the node's configuration (TOML)
   --init          create the folder of a node that has never run, and end
+  --rejoin        create the folder of a node that has run and whose folder is lost, and end; it then
+                  fetches the record and votes again when that is safe
   --accept-amnesia
                   vote again although the signing state in the folder is lost; only when no copy of
                   this node runs anywhere, and for this one start
@@ -26,7 +28,8 @@ Every key of the configuration may also come as HANSE_SECTION_KEY or as --sectio
 
 interface Arguments {
   readonly file: string | undefined;
-  readonly init: boolean;
+  /** Make the folder of a new node, or of one whose folder is lost, and end. */
+  readonly create: "new" | "rejoin" | undefined;
   readonly acceptAmnesia: boolean;
   readonly flags: readonly string[];
 }
@@ -34,17 +37,19 @@ interface Arguments {
 function parseArguments(args: readonly string[]): Arguments {
   const flags: string[] = [];
   let file: string | undefined;
-  let init = false;
+  let create: Arguments["create"];
   let acceptAmnesia = false;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (arg === "--config") file = args[++i];
     else if (arg.startsWith("--config=")) file = arg.slice("--config=".length);
-    else if (arg === "--init") init = true;
+    else if (arg === "--init") create ??= "new";
+    // The safer one, where both are given.
+    else if (arg === "--rejoin") create = "rejoin";
     else if (arg === "--accept-amnesia") acceptAmnesia = true;
     else flags.push(arg);
   }
-  return { file, init, acceptAmnesia, flags };
+  return { file, create, acceptAmnesia, flags };
 }
 
 function readVersion(): string {
@@ -113,15 +118,15 @@ export async function runNode(args: readonly string[]): Promise<void> {
     void end(EXIT_CODES.failed);
   });
   try {
-    const { file, init, acceptAmnesia, flags } = parseArguments(args);
+    const { file, create, acceptAmnesia, flags } = parseArguments(args);
     if (file === undefined) {
       throw new HanseError("CONFIG_MISSING", "rejected", `--config FILE must be given\n${USAGE}`);
     }
     const { config } = loadConfig({ file, flags, environment: process.env });
     log = createLog(config.log.level, { node: config.node.id });
-    if (init) {
-      await createNodeFolder(config);
-      log.info({ dataDir: config.node.dataDir }, "folder created");
+    if (create !== undefined) {
+      await createNodeFolder(config, create);
+      log.info({ dataDir: config.node.dataDir, for: create }, "folder created");
       return;
     }
     const stop = (signal: string) => {

@@ -100,10 +100,15 @@ function saveNote(dataDir: string, note: FolderNote): void {
 }
 
 /**
- * Makes the folder of a node that has never run: the note and an empty signing state.
+ * Makes a node's folder. `new`: of a node that has never run, with a signing state that says so.
+ * `rejoin`: of a node that has run and whose folder is lost: without a signing state, so that it
+ * starts in quarantine and votes only from a height at which it cannot contradict itself.
  * @throws HanseError `NODE_FOLDER_EXISTS` when there is one already.
  */
-export async function createNodeFolder(config: NodeConfig): Promise<void> {
+export async function createNodeFolder(
+  config: NodeConfig,
+  who: "new" | "rejoin" = "new",
+): Promise<void> {
   await readyKeyBackends();
   const { dataDir, id } = config.node;
   const ledgerId = ledgerIdOf(loadGenesis(config));
@@ -119,7 +124,7 @@ export async function createNodeFolder(config: NodeConfig): Promise<void> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const disk = openDisk(foldersOf(config).ordering, () => {});
   try {
-    await createSigningState(disk, { ledgerId, publicKey });
+    if (who === "new") await createSigningState(disk, { ledgerId, publicKey });
   } finally {
     await disk.close();
   }
@@ -144,7 +149,7 @@ export function checkNodeFolder(config: NodeConfig, ledgerId: Hash): FolderNote 
     throw new HanseError(
       "NODE_FOLDER_MISSING",
       "notFound",
-      `node.dataDir: ${dataDir} holds no node. If ${id} has never run, create the folder with --init. If it has run, its folder is lost: restore it; an emptied node that votes again can split the ledger`,
+      `node.dataDir: ${dataDir} holds no node. If ${id} has never run, create the folder with --init. If it has run, its folder is lost: make an empty one with --rejoin, never with --init: a node that forgot its votes can split the ledger`,
       { details },
     );
   }
