@@ -77,7 +77,7 @@ function keyOf(name: string): KeyPair {
   return createKeyPair("ed25519", sha256(utf8(`test key of ${name}`)));
 }
 
-/** Starts a ledger with these people; `root` of organisation `root` administers the network. */
+/** Starts a ledger with these people; `root` of organization `root` administers the network. */
 export async function startDriver(
   people: readonly Person[],
   openStore: (ledgerId: Hash) => Promise<LedgerStore> = async () => createMemoryLedgerStore(),

@@ -1,4 +1,4 @@
-/** One simulated organisation's node: the production engine over simulated disk, links and clock. */
+/** One simulated organization's node: the production engine over simulated disk, links and clock. */
 import {
   type BuiltinEngineOptions,
   createBuiltinEngine,

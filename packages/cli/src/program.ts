@@ -32,7 +32,7 @@ const VERSION = "0.1.0";
 function buildProgram(run: Runner): Command {
   const program = new Command("hanse");
   program
-    .description("A ledger that several organisations keep together.")
+    .description("A ledger that several organizations keep together.")
     .version(VERSION, "--version", "print the version")
     .option("--json", "print one JSON document instead of text")
     .option(

@@ -97,7 +97,7 @@ export function createOpenApi(info: { readonly version: string }): Record<string
       title: "Hanse node",
       version: info.version,
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
-      description: "A node of a ledger that several organisations keep together.",
+      description: "A node of a ledger that several organizations keep together.",
     },
     paths,
     components: {

@@ -104,8 +104,8 @@ function register(overlay: StateOverlay, table: SystemTable): void {
 
 /**
  * Creates ecosystem 1. The founder is the first account of genesis that administers the network,
- * or else the first that administers an organisation. An organisation's own role `admin` gives no
- * rights here: applications concern all organisations of the ledger.
+ * or else the first that administers an organization. An organization's own role `admin` gives no
+ * rights here: applications concern all organizations of the ledger.
  */
 export function seedEcosystem(overlay: StateOverlay, genesis: EcosystemGenesis): void {
   for (const table of SYSTEM_TABLES) createSystemTable(overlay, table);

@@ -18,9 +18,9 @@ export type Right =
   | { readonly kind: "roleAccess"; readonly text: string; readonly ids: readonly bigint[] }
   /** The sender has one of these roles, by name. */
   | { readonly kind: "hasRole"; readonly text: string; readonly names: readonly string[] }
-  /** The sender's organisation is one of these. */
+  /** The sender's organization is one of these. */
   | { readonly kind: "orgAccess"; readonly text: string; readonly names: readonly string[] }
-  /** The sender's organisation is in a comma list: one of these parameters of the application. */
+  /** The sender's organization is in a comma list: one of these parameters of the application. */
   | { readonly kind: "orgInParam"; readonly text: string; readonly names: readonly string[] }
   /** Short forms without ContractConditions joined by `&&`, by `||`, or behind `!`. */
   | { readonly kind: "all" | "any"; readonly text: string; readonly of: readonly Right[] }

@@ -193,7 +193,7 @@ export class CallSession implements DatabaseSession, RunRights {
   callerValue(name: string): ColumnValue {
     switch (name) {
       case "$org":
-        // No organisation is a value that no row has: nobody in particular sees no rows by it.
+        // No organization is a value that no row has: nobody in particular sees no rows by it.
         return this.#run.sender?.org ?? null;
       case "$key_id":
         return this.keyId;

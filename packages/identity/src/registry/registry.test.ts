@@ -83,7 +83,7 @@ test("unknown, suspended and orphaned signers are told apart", () => {
   assert.throws(() => resolveSender(overlay, keyOf("nobody")), {
     code: "IDENTITY_UNKNOWN_SIGNER",
     kind: "denied",
-    message: /ask an administrator of your organisation to register/,
+    message: /ask an administrator of your organization to register/,
   });
   setAccountStatus(overlay, accountIdOf(keyOf("bob")), "suspended");
   assert.throws(() => resolveSender(overlay, keyOf("bob")), {
@@ -95,7 +95,7 @@ test("unknown, suspended and orphaned signers are told apart", () => {
   setOrganizationStatus(overlay, "b", "suspended");
   assert.throws(() => resolveSender(overlay, keyOf("bob")), {
     code: "IDENTITY_SUSPENDED",
-    message: /organisation b is suspended/,
+    message: /organization b is suspended/,
   });
   assert.throws(() => resolveSender(overlay, { algorithm: "p256", bytes: new Uint8Array(33) }), {
     code: "IDENTITY_UNKNOWN_SIGNER",

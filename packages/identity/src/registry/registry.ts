@@ -89,7 +89,7 @@ export function registerAccount(overlay: StateOverlay, account: NewAccount): Acc
     throw new HanseError(
       "IDENTITY_NO_ORGANIZATION",
       "notFound",
-      `org: there is no organisation ${org}`,
+      `org: there is no organization ${org}`,
     );
   }
   const id = requireFreshKey(overlay, key);
@@ -137,7 +137,7 @@ export function requireAccount(view: StateView, id: Hash): Account {
   return account;
 }
 
-/** Whether another active account of the organisation (or of any, for the network) has the role. */
+/** Whether another active account of the organization (or of any, for the network) has the role. */
 function anotherHas(view: StateView, role: string, except: Account): boolean {
   const holds =
     role === NETWORK_ADMIN_ROLE
@@ -157,7 +157,7 @@ function anotherHas(view: StateView, role: string, except: Account): boolean {
   return view.find({ table: ACCOUNTS, where, limit: 1 }).length > 0;
 }
 
-/** Nobody locks an organisation or the network out of its own registry. */
+/** Nobody locks an organization or the network out of its own registry. */
 function requireNotLast(view: StateView, account: Account, rolesAfter: readonly string[]): void {
   if (account.status !== "active") return;
   for (const role of [ADMIN_ROLE, NETWORK_ADMIN_ROLE]) {
@@ -212,7 +212,7 @@ export function addOrganization(
   }
   requireTitle("name", name, 200);
   if (findOrganization(overlay, id) !== undefined) {
-    refuse("IDENTITY_ORGANIZATION_USED", `id: there is an organisation ${id} already`);
+    refuse("IDENTITY_ORGANIZATION_USED", `id: there is an organization ${id} already`);
   }
   overlay.insert(ORGANIZATIONS, [id, name, "active"]);
 }
@@ -224,7 +224,7 @@ export function requireOrganization(view: StateView, id: string): Organization {
     throw new HanseError(
       "IDENTITY_NO_ORGANIZATION",
       "notFound",
-      `org: there is no organisation ${id}`,
+      `org: there is no organization ${id}`,
     );
   }
   return organization;

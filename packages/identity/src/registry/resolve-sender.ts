@@ -52,7 +52,7 @@ export function resolveSender(
     throw new HanseError(
       "IDENTITY_UNKNOWN_SIGNER",
       "denied",
-      "sender: no account of this ledger signs with this key: ask an administrator of your organisation " +
+      "sender: no account of this ledger signs with this key: ask an administrator of your organization " +
         "to register it, or use the key that replaced it",
     );
   }
@@ -68,7 +68,7 @@ export function resolveSender(
     throw new HanseError(
       "IDENTITY_SUSPENDED",
       "denied",
-      `sender: organisation ${account.org} is suspended: ask an administrator of the network`,
+      `sender: organization ${account.org} is suspended: ask an administrator of the network`,
       { details: { org: account.org, subject: "organization" } },
     );
   }

@@ -2,9 +2,9 @@
 import type { Sender } from "@hanse/ledger";
 import { HanseError } from "@hanse/protocol";
 
-/** Registers and suspends accounts of its own organisation. */
+/** Registers and suspends accounts of its own organization. */
 export const ADMIN_ROLE = "admin";
-/** Adds, suspends and resumes organisations. */
+/** Adds, suspends and resumes organizations. */
 export const NETWORK_ADMIN_ROLE = "network-admin";
 
 function denied(message: string): never {

@@ -159,7 +159,7 @@ export function findAccountByKeyId(view: StateView, keyId: bigint): Account | un
   return row && accountFromRow(row);
 }
 
-/** By organisation and name. */
+/** By organization and name. */
 export function findAccountByName(view: StateView, org: string, name: string): Account | undefined {
   const where = {
     op: "and",

@@ -145,7 +145,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
     const backlog = mempool.backlog(of, org, transaction.sender);
     const active = mempool.activity(org);
     const rate = parts.rate.perSecond(parts.clock.now());
-    // The fair order gives every waiting organisation, and in it every sender, an equal part.
+    // The fair order gives every waiting organization, and in it every sender, an equal part.
     const share =
       of === "pool" ? rate : rate / active.organizations / (of === "sender" ? active.senders : 1);
     const details = {
@@ -162,7 +162,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
       case "organization":
         return refuse(
           "organizationQuota",
-          `organisation ${org} fills its part of the mempool: submit again later`,
+          `organization ${org} fills its part of the mempool: submit again later`,
           details,
         );
       case "pool":

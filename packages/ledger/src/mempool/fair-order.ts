@@ -1,5 +1,5 @@
 /**
- * Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) over organisations and, inside each,
+ * Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) over organizations and, inside each,
  * over senders; first in first out inside a sender. Every turn gives a queue the same allowance in
  * bytes, so that neither many small nor few large transactions crowd others out.
  */

@@ -132,7 +132,7 @@ test("the pool does what a list with counters would do", () => {
   );
 });
 
-test("every organisation, and in it every sender, gets its turn however many transactions others have", () => {
+test("every organization, and in it every sender, gets its turn however many transactions others have", () => {
   const pool = createMempool({
     countMax: 10_000,
     bytesMax: 1 << 30,
@@ -150,7 +150,7 @@ test("every organisation, and in it every sender, gets its turn however many tra
     if (++taken === 120) break;
   }
   const of = (name: string) => first[hashKey(hash(`sender ${name}`))] ?? 0;
-  assert.ok(of("quiet1") >= 54, `quiet organisation got ${of("quiet1")} of 120`);
+  assert.ok(of("quiet1") >= 54, `quiet organization got ${of("quiet1")} of 120`);
   assert.ok(of("loud2") >= 24, `second sender of the loud one got ${of("loud2")} of 120`);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Transactions that wait for a block. Bounded by count and bytes as a whole, for each organisation
+ * Transactions that wait for a block. Bounded by count and bytes as a whole, for each organization
  * and for each sender; a transaction leaves only by commit or expiry.
  */
 import { HanseError, type Hash } from "@hanse/protocol";
@@ -12,7 +12,7 @@ export interface MempoolLimits {
   readonly bytesMax: number;
   /** Pending transactions of one sender. */
   readonly perSenderMax: number;
-  /** Part of countMax and bytesMax that one organisation may fill, above 0 and at most 1. */
+  /** Part of countMax and bytesMax that one organization may fill, above 0 and at most 1. */
   readonly organizationShare: number;
 }
 
@@ -85,7 +85,7 @@ export interface Mempool {
   fullness(organization: string, sender: Hash, bytes: number): Fullness | undefined;
   /** Pending of the class whose bound is full, for Retry-After. */
   backlog(of: Fullness, organization: string, sender: Hash): number;
-  /** How many share the turn with it: organisations that wait, and senders of this one; at least 1. */
+  /** How many share the turn with it: organizations that wait, and senders of this one; at least 1. */
   activity(organization: string): { readonly organizations: number; readonly senders: number };
   /**
    * Puts it at the end of its sender's queue. The caller has checked bounds and duplicates.

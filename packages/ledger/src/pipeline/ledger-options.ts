@@ -141,7 +141,7 @@ export interface LedgerOptions {
   };
 }
 
-/** With a single organisation there is nobody to share the pool with. */
+/** With a single organization there is nobody to share the pool with. */
 export function resolveLimits(options: LedgerOptions): LedgerLimits {
   const given = options.limits ?? {};
   const organizationShare =

@@ -98,7 +98,7 @@ export function keyOf(
 export const SILENT_LOG = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface RigOptions {
-  /** Organisations; each has an administrator `admin` and the people named here. */
+  /** Organizations; each has an administrator `admin` and the people named here. */
   readonly organizations?: readonly string[];
   readonly people?: readonly string[];
   readonly params?: Partial<LedgerParams>;

@@ -1,6 +1,6 @@
 /**
  * Goal: nobody does in the registry what the rules do not allow. Method: random calls by random
- * people on a real ledger, held against an obvious model of organisations and accounts.
+ * people on a real ledger, held against an obvious model of organizations and accounts.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** Module `registry`: who belongs to the network, kept by the organisations themselves. */
+/** Module `registry`: who belongs to the network, kept by the organizations themselves. */
 import {
   type Account,
   ADMIN_ROLE,
@@ -52,7 +52,7 @@ function describeAccount(account: Account): { [name: string]: PlainValue } {
   };
 }
 
-/** The sender administers the organisation of this account. */
+/** The sender administers the organization of this account. */
 function checkAdminOfAccount(id: Uint8Array, sender: Sender, state: StateView): Account {
   const account = requireAccount(state, id);
   requireAdminOf(sender, account.org);
@@ -182,7 +182,7 @@ const orgSuspend = defineAction({
     requireNetworkAdmin(sender);
     requireOrganization(state, id);
     if (id === sender.org) {
-      throw new HanseError("IDENTITY_DENIED", "denied", "id: nobody suspends the own organisation");
+      throw new HanseError("IDENTITY_DENIED", "denied", "id: nobody suspends the own organization");
     }
   },
   run({ id, reason = "" }, { state, emit }) {
@@ -257,7 +257,7 @@ export function createRegistryModule(): NativeModule {
             : findAccount(state, fromHex(id));
         return account === undefined ? null : describeAccount(account);
       },
-      /** `{org?, limit?, offset?}`, by organisation and name. */
+      /** `{org?, limit?, offset?}`, by organization and name. */
       accounts(input, _caller, state) {
         const org = inputText(input, "org");
         const limit = Math.max(1, inputCount(input, "limit", 100, PAGE_MAX));

@@ -302,7 +302,7 @@ export const LEDGER_BUILTINS: readonly Builtin[] = [
       return work.call(run.host.functions, run, ids);
     },
   ),
-  hosted("SenderOrganization", [], "string", "Organisation of the sender."),
+  hosted("SenderOrganization", [], "string", "Organization of the sender."),
   hosted("SenderName", [], "string", "Name of the sender's account."),
   hosted("HasRole", [p("role", "string")], "bool", "Whether the sender's account has a role."),
   hosted(

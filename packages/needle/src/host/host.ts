@@ -108,7 +108,7 @@ export interface HostFunctions {
   TransactionInfo(call: NeedleCall, hash: string): string;
 
   RoleAccess(call: NeedleCall, roles: readonly bigint[]): boolean;
-  /** Name of the sender's organisation, and of the sender; whether it holds a named role. */
+  /** Name of the sender's organization, and of the sender; whether it holds a named role. */
   SenderOrganization(call: NeedleCall): string;
   SenderName(call: NeedleCall): string;
   HasRole(call: NeedleCall, role: string): boolean;

@@ -1,5 +1,5 @@
 /**
- * The genesis document (spec/genesis.md): what the organisations of a network agreed on before the
+ * The genesis document (spec/genesis.md): what the organizations of a network agreed on before the
  * first block. Its hash is the ledger's id, so that every signature on the ledger is bound to it.
  */
 import { createValidatorSet, type QuorumRule, type ValidatorSet } from "../block/validator-set.ts";
