@@ -448,3 +448,20 @@ describe("tally", () => {
     assert.equal(tally.weight("finalize", 0, subjectKey(vote(0, "finalize", "a"))), 1);
   });
 });
+
+describe("core, pace", () => {
+  it("lets blocks of a busy ledger fill, and those of a quiet one not wait", () => {
+    const leader = policy.leader(set, 6, 0);
+    const pauseAfter = (transactions: number): number => {
+      const parent = { height: 5, hash: ledgerId, time: NOW - 10, transactions };
+      const bench = new Bench(leader, { parent, lastSetChangeHeight: 1 });
+      const effects = bench.step({ t: "work" });
+      const timer = effects.find((effect) => effect.t === "timer" && effect.id === "pace");
+      assert.ok(timer?.t === "timer");
+      assert.ok(!effects.some((effect) => effect.t === "build"));
+      return timer.ms;
+    };
+    assert.equal(pauseAfter(LAN_TIMEOUTS.busyTransactions - 1), 20 - 10);
+    assert.equal(pauseAfter(LAN_TIMEOUTS.busyTransactions), LAN_TIMEOUTS.fillMs - 10);
+  });
+});

@@ -217,7 +217,7 @@ export const LAN_TIMEOUTS: Timeouts = {
   resendMsMax: 5_000,
   echoMs: 50,
   needMs: 100,
-  fillMs: 80,
+  fillMs: 60,
   busyTransactions: 16,
 };
 
