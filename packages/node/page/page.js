@@ -111,10 +111,9 @@ let waiting = false;
 function refreshSoon() {
   if (waiting) return;
   waiting = true;
-  setTimeout(async () => {
+  setTimeout(() => {
     waiting = false;
-    await refreshNewBlocks();
-    await refreshStatus();
+    void refreshNewBlocks().then(refreshStatus);
   }, 500);
 }
 
@@ -155,4 +154,4 @@ await refreshNewBlocks();
 await refreshStatus();
 const events = new EventSource("v1/events");
 events.addEventListener("block", refreshSoon);
-setInterval(refreshStatus, 5_000);
+setInterval(() => void refreshStatus(), 5_000);
