@@ -1,5 +1,7 @@
 /** A verdict as sentences, for terminals and the page. */
 import {
+  type CborValue,
+  decodeCbor,
   describeStateKey,
   OUTCOME_OK,
   publicKeyToText,
@@ -37,7 +39,23 @@ function formatValue(value: StateColumnValue): string {
   return shown(value instanceof Uint8Array ? toHex(value) : String(value));
 }
 
-function formatPayload(payload: Uint8Array): string {
+/** JSON-like: byte strings as hex, integers beyond 2^53 in digits. */
+function cborToText(value: CborValue): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (item instanceof Uint8Array) return toHex(item);
+    if (item instanceof Map) return Object.fromEntries(item);
+    return typeof item === "bigint" ? item.toString() : item;
+  });
+}
+
+/** A contract call reads as what it says; only whole arrays and maps are taken for CBOR. */
+export function formatPayload(payload: Uint8Array): string {
+  try {
+    const value = decodeCbor(payload);
+    if (Array.isArray(value) || value instanceof Map) return shown(cborToText(value));
+  } catch {
+    // Not CBOR: a text or bytes.
+  }
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
     if (!/[\p{Cc}\p{Cf}]/u.test(text.replace(/[\n\t]/g, ""))) return shown(text);
