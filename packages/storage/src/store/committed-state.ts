@@ -32,7 +32,13 @@ interface Table {
   schema: TableSchema;
   /** As the database surely has it; undefined while its making is on the way. */
   durable: TableSchema | undefined;
+  /** Highest integer key ever given: it rises with every row, so no row stands above it. */
   highest: bigint;
+}
+
+/** Whether no row can have this key, so that the database need not be asked. */
+function isUnborn({ highest }: Table, key: ColumnValue): boolean {
+  return typeof key === "bigint" && key > highest;
 }
 
 export interface CacheBounds {
@@ -165,6 +171,7 @@ export class PostgresState implements CommittedState {
     if (table.durable === undefined) return undefined;
     const schema = table.durable;
     validateKey(name, schema.columns[0]!, key);
+    if (isUnborn(table, key)) return undefined;
     const [row] = this.#readRows(schema, [key]);
     this.#rows.fill(name, id, row);
     return row === undefined ? undefined : this.#widen(table, row);
@@ -189,8 +196,9 @@ export class PostgresState implements CommittedState {
       if (seen.has(id)) continue;
       seen.add(id);
       const known = this.#rows.get(name, id);
-      if (known === undefined) missing.set(id, key as RowKey);
-      else if (known.value !== undefined) rows.push(this.#widen(table, known.value));
+      if (known === undefined) {
+        if (!isUnborn(table, key)) missing.set(id, key as RowKey);
+      } else if (known.value !== undefined) rows.push(this.#widen(table, known.value));
     }
     const schema = table.durable;
     if (missing.size === 0 || schema === undefined) return rows;
@@ -288,7 +296,9 @@ export class PostgresState implements CommittedState {
   }
 
   hasRow(table: string, key: RowKey): boolean {
-    return this.#rows.has(table, mapKey(key)) || this.#tables.get(table)?.durable === undefined;
+    if (this.#rows.has(table, mapKey(key))) return true;
+    const at = this.#tables.get(table);
+    return at?.durable === undefined || isUnborn(at, key);
   }
 
   hasKv(namespace: string, key: Bytes): boolean {
@@ -303,6 +313,8 @@ export class PostgresState implements CommittedState {
     for (const { table, key } of refs.rows) {
       // What is here must not make room for what is fetched.
       if (this.#rows.pin(table, mapKey(key), this.#applied + 1)) continue;
+      const at = this.#tables.get(table);
+      if (at !== undefined && isUnborn(at, key)) continue;
       let keys = wanted.get(table);
       if (keys === undefined) {
         keys = new Map();

@@ -334,6 +334,48 @@ test("prefetch fills the cache, absent rows included; a small cache stays right"
   await store.close();
 });
 
+test("a key above every one ever given is absent without a read, at each age of the sequence", async () => {
+  const { ledgerId, store } = await open("unborn");
+  const row = (key: bigint) => [key, "o", "1", null, null, null, null, null];
+  await seedStore(store, ledgerId, (state) => {
+    state.createTable(accounts);
+    for (let key = 1n; key <= 3n; key++) state.insert("1_accounts", row(key));
+  });
+  const absent = (state: typeof store.state, key: bigint) => {
+    const reads = state.blockingReads;
+    assert.ok(state.hasRow("1_accounts", key));
+    assert.equal(state.getRow("1_accounts", key), undefined);
+    assert.deepEqual(
+      state.find({ table: "1_accounts", where: { op: "eq", column: "id", value: key }, limit: 1 }),
+      [],
+    );
+    assert.equal(state.blockingReads, reads);
+  };
+  absent(store.state, 4n);
+  const block = await applyBlock(
+    store,
+    1,
+    [(s) => s.insert("1_accounts", row(9n)), (s) => s.remove("1_accounts", 9n)],
+    { ledgerId },
+  );
+  // Removed again, and still the highest ever given: what is below may be asked of the database.
+  absent(store.state, 10n);
+  await store.commit(block.commit);
+  absent(store.state, 10n);
+  await store.loadRows("1_accounts", [[row(20n)]]);
+  absent(store.state, 21n);
+  assert.equal(store.state.getRow("1_accounts", 20n)?.values[1], "o");
+  await store.close();
+  const { store: again } = await open("unborn");
+  absent(again.state, 21n);
+  const reads = again.state.blockingReads;
+  assert.equal(again.state.hasRow("1_accounts", 9n), false);
+  assert.equal(again.state.getRow("1_accounts", 9n), undefined);
+  assert.equal(again.state.getRow("1_accounts", 20n)?.values[0], 20n);
+  assert.equal(again.state.blockingReads, reads + 2);
+  await again.close();
+});
+
 test("what is out of order or in use is refused", async () => {
   const { ledgerId, store } = await open("order");
   await assert.rejects(store.apply(1, []), code("STORAGE_HEIGHT"));
@@ -408,4 +450,39 @@ test("rows loaded in bulk are in tables, tree and sequence", async () => {
   assert.equal(toHex((await again.info()).stateRoot), toHex(block.root));
   assert.equal((await again.figures()).treeLeaves, 5_002);
   await again.close();
+});
+
+test("rows loaded after a block count from that height on; an end in the middle is refused", async () => {
+  const { ledgerId, store } = await open("bulk later");
+  const row = (key: bigint) => [key, "o", "1", null, null, null, null, null];
+  await seedStore(store, ledgerId, (state) => state.createTable(accounts));
+  const first = await applyBlock(store, 1, [(s) => s.insert("1_accounts", row(1n))], {
+    ledgerId,
+  });
+  await assert.rejects(store.loadRows("1_accounts", [[row(2n)]]), code("STORAGE_HEIGHT"));
+  await store.commit(first.commit);
+  const root = await store.loadRows("1_accounts", [[row(2n), row(3n)], [row(4n)]]);
+  assert.notEqual(toHex(root), toHex(first.root));
+  assert.equal(toHex((await store.info()).stateRoot), toHex(root));
+  await store.close("now");
+
+  const { store: again } = await open("bulk later");
+  assert.deepEqual(
+    [(await again.info()).height, toHex((await again.info()).stateRoot)],
+    [1, toHex(root)],
+  );
+  assert.equal(again.state.nextId("1_accounts"), 5n);
+  const second = await applyBlock(again, 2, [(s) => s.update("1_accounts", 3n, { amount: "7" })], {
+    ledgerId,
+  });
+  await again.commit(second.commit);
+  assert.equal(toHex((await again.verifyIntegrity()).root), toHex(second.root));
+  function* breaking() {
+    yield [row(5n)];
+    yield [row(6n)];
+    throw new Error("out of rows");
+  }
+  await assert.rejects(again.loadRows("1_accounts", breaking()), /out of rows/);
+  await again.close("now");
+  await assert.rejects(open("bulk later"), code("STORAGE_CORRUPT"));
 });

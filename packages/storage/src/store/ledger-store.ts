@@ -345,8 +345,10 @@ export class PostgresLedgerStore implements LedgerStore {
   }
 
   /**
-   * Adds rows at height 0, after genesis and before the first block, without history: for
-   * benchmarks and snapshots. `info()` then answers the new root.
+   * Adds rows without a block, so without history and with height 0: for benchmarks. `info()` then
+   * answers the new root for the committed height, which the header of the next block states. Only
+   * for the one node of a ledger, before it is started on the folder: nodes that did not load the
+   * same rows at the same height diverge with that header.
    * @param batches each some thousand rows, values in the order of the table's columns.
    * @throws HanseError `STATE_VALUE`, `STORAGE_HEIGHT`; a failure in between leaves a store that
    * refuses to open, to be emptied.

@@ -134,9 +134,14 @@ export class BlockWriter {
     await this.#transact(statements);
   }
 
-  /** Rows of height 0, outside of any block. */
+  /** Rows of height 0, outside of any block; no root fits the database until the tree is written. */
   async writeRows(net: NetChanges): Promise<void> {
-    const statements: Statement[] = [];
+    const statements: Statement[] = [
+      {
+        text: `update ${this.#name("$meta")} set state_root = $1 where state_root <> $1`,
+        values: [Buffer.alloc(32)],
+      },
+    ];
     for (const [name, table] of net.tables) {
       this.#sendTable((text, values) => statements.push({ text, values }), name, table, 0);
     }

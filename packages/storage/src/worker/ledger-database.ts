@@ -313,23 +313,24 @@ export class LedgerDatabase {
   }
 
   /**
-   * Adds rows under height 0, between genesis and the first block, without history; the state root
-   * changes with them. For benchmarks and snapshots.
+   * Adds rows without a block and without history; the state root of the committed height changes
+   * with them. The first rows take the committed root away, so that a store whose loading did not
+   * end is refused at the next start.
    */
   async loadRows(changes: Uint8Array): Promise<Hash> {
     this.#refuseAfterFailure();
-    if (this.#applied !== 0 || this.#committed !== 0) {
+    if (this.#committed < 0 || this.#applied !== this.#committed) {
       throw new HanseError(
         "STORAGE_HEIGHT",
         "conflict",
-        "rows are loaded before the first block only",
+        "rows are loaded after genesis, while no applied block waits to be committed",
       );
     }
     const list = decodeChanges(changes);
     const net = netChanges(list);
     try {
       const written = this.#writer!.writeRows(net);
-      const root = this.#segments.update(0, leavesOf(net, this.#sequences));
+      const root = this.#segments.update(this.#committed, leavesOf(net, this.#sequences));
       await written;
       return root;
     } catch (error) {
