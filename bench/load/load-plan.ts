@@ -14,6 +14,8 @@ export interface LoadPlan {
   readonly accountIds: readonly string[];
   /** Rows that money is sent to: 1 to this one. */
   readonly accountIdMax: number;
+  /** Set when a sender owns many accounts: from its first, every so many ids one more. */
+  readonly accountStride?: number;
   readonly mode: "batch" | "single";
   /** Transactions offered per second, whatever the nodes answer. */
   readonly ratePerSecond: number;

@@ -22,6 +22,8 @@ export interface TransferSource {
   readonly senders: readonly KeyPair[];
   readonly accountIds: readonly string[];
   readonly accountIdMax: number;
+  /** Senders' accounts follow their first at this distance; absent = one account each. */
+  readonly accountStride?: number;
   readonly contract: string;
   /** Milliseconds since 1970. */
   readonly validUntil: number;
@@ -36,7 +38,10 @@ function createSpread(seed: number): (below: number) => number {
   };
 }
 
-/** `count` transfers, senders in turn, receivers spread over all accounts. */
+/**
+ * `count` transfers, senders in turn, receivers spread over all accounts; what a sender owns more
+ * than one account of is spread as well.
+ */
 export function signTransfers(
   source: TransferSource,
   count: number,
@@ -44,13 +49,17 @@ export function signTransfers(
 ): SignedTransfer[] {
   const spread = createSpread(seed);
   const ledgerId = fromHex(source.ledgerId);
+  const { accountIdMax, accountStride: stride } = source;
   const transfers: SignedTransfer[] = new Array(count);
   for (let i = 0; i < count; i++) {
     const at = i % source.senders.length;
     const sender = source.senders[at]!;
-    const from = BigInt(source.accountIds[at]!);
-    let to = BigInt(1 + spread(source.accountIdMax));
-    if (to === from) to = to === BigInt(source.accountIdMax) ? 1n : to + 1n;
+    const first = Number(source.accountIds[at]!);
+    const more =
+      stride === undefined ? 0 : stride * spread(Math.floor((accountIdMax - first) / stride) + 1);
+    const from = BigInt(first + more);
+    let to = BigInt(1 + spread(accountIdMax));
+    if (to === from) to = to === BigInt(accountIdMax) ? 1n : to + 1n;
     const body = encodeNativeBody({
       ledgerId,
       sender: sender.publicKey,

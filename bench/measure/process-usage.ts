@@ -56,24 +56,36 @@ export function readCpuSeconds(roots: readonly number[]): number {
   return seconds;
 }
 
-/** Resident bytes of one process (VmRSS); 0 when it has ended. */
-export function readResidentBytes(pid: number): number {
+/** Kilobytes of a line of /proc/PID/status, in bytes; 0 when it has ended. */
+function readStatusBytes(pid: number, field: string): number {
   try {
-    const line = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, "mu").exec(status);
     return line === null ? 0 : Number(line[1]) * 1024;
   } catch {
     return 0;
   }
 }
 
+/** Resident bytes of one process (VmRSS); 0 when it has ended. */
+export const readResidentBytes = (pid: number): number => readStatusBytes(pid, "VmRSS");
+
 /** Highest resident bytes of one process so far (VmHWM); 0 when it has ended. */
-export function readPeakResidentBytes(pid: number): number {
-  try {
-    const line = /^VmHWM:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-    return line === null ? 0 : Number(line[1]) * 1024;
-  } catch {
-    return 0;
-  }
+export const readPeakResidentBytes = (pid: number): number => readStatusBytes(pid, "VmHWM");
+
+const below = (pid: number) => findProcessTree([pid]).filter((found) => found !== pid);
+
+/** Memory of its own (RssAnon) of everything below a process: a node's PostgreSQL, summed up. */
+export function readPrivateBytesBelow(pid: number): number {
+  return below(pid).reduce((sum, child) => sum + readStatusBytes(child, "RssAnon"), 0);
+}
+
+/**
+ * Resident shared memory below a process, counted once: all PostgreSQL processes map the same, and
+ * the one that touched most of it has the most resident.
+ */
+export function readSharedBytesBelow(pid: number): number {
+  return Math.max(0, ...below(pid).map((child) => readStatusBytes(child, "RssShmem")));
 }
 
 /** Bytes that a folder takes on disk (allocated blocks, so sparse and short files count fairly). */

@@ -34,8 +34,6 @@ import { readCpuSeconds, readFolderBytes } from "../measure/process-usage.ts";
 /** Senders: enough that no quota of one account is what is measured. */
 const SENDERS = 64;
 const CALL_TIMEOUT_MS = 60_000;
-const ROWS_PER_FILL = 500;
-const FILLS_AT_ONCE = 20;
 const BATCH_TRANSACTIONS = 1_000;
 
 export interface BenchNetwork {
@@ -159,6 +157,8 @@ export interface Accounts {
   /** Row id of each sender's account, in the order of the key files. */
   readonly accountIds: readonly string[];
   readonly accountIdMax: number;
+  /** Set when a sender owns many accounts: from its first, every so many ids one more. */
+  readonly accountStride?: number;
 }
 
 /** Accounts of the application transfers: one for each sender and some more to receive. */
@@ -174,45 +174,8 @@ export async function openAccounts(network: BenchNetwork, count: number): Promis
   return findAccounts(network, "1_accounts");
 }
 
-/** Rows of the application growth that belong to the senders, one each. */
-export async function openWallets(network: BenchNetwork): Promise<Accounts> {
-  await submitCalls(
-    network,
-    senderKeyIds(network).map((Owner) => ({ contract: "Fill", params: { Owner, Count: 1 } })),
-  );
-  return findAccounts(network, "1_wallets");
-}
-
-/**
- * Adds rows that belong to nobody until there are `rows`, or until the time is over; returns the
- * accounts with the number of rows that are there.
- */
-export async function growWallets(
-  network: BenchNetwork,
-  accounts: Accounts,
-  rows: number,
-  options: { readonly budgetMs: number; readonly note: (text: string) => void },
-): Promise<Accounts> {
-  const began = performance.now();
-  let there = accounts.accountIdMax;
-  while (there < rows && performance.now() - began < options.budgetMs) {
-    const calls = Math.min(FILLS_AT_ONCE, Math.ceil((rows - there) / ROWS_PER_FILL));
-    await submitCalls(
-      network,
-      Array.from({ length: calls }, () => ({
-        contract: "Fill",
-        params: { Owner: 0, Count: ROWS_PER_FILL },
-      })),
-    );
-    there += calls * ROWS_PER_FILL;
-  }
-  const added = there - accounts.accountIdMax;
-  const perSecond = (added * 1000) / (performance.now() - began);
-  options.note(`${there} rows are there, added at ${Math.round(perSecond)} rows/s`);
-  return { ...accounts, accountIdMax: there };
-}
-
-function senderKeyIds(network: BenchNetwork): bigint[] {
+/** Key ids of the senders, in the order of the key files. */
+export function senderKeyIds(network: BenchNetwork): bigint[] {
   return network.senderFiles.map((file) =>
     keyIdOf(
       loadNamedAccount(network.folder.accountsFolder, path.basename(file, ".json")).keyPair
