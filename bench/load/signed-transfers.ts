@@ -25,7 +25,7 @@ export interface TransferSource {
   /** Senders' accounts follow their first at this distance; absent = one account each. */
   readonly accountStride?: number;
   readonly contract: string;
-  /** Milliseconds since 1970. */
+  /** Of the first transfer, milliseconds since 1970; each later one ends a millisecond after. */
   readonly validUntil: number;
 }
 
@@ -64,7 +64,8 @@ export function signTransfers(
       ledgerId,
       sender: sender.publicKey,
       nonce: (BigInt(seed) << 32n) + BigInt(i),
-      validUntil: source.validUntil,
+      // As clocks of real senders differ: thousands that end in one millisecond are nobody's load.
+      validUntil: source.validUntil + i,
       engine: "needle",
       payload: encodeCall(source.contract, { From: from, To: to, Amount: 1 }),
     });

@@ -274,7 +274,7 @@ export class PostgresLedgerStore implements LedgerStore {
   async transaction(id: Hash): Promise<StoredTransaction | undefined> {
     const [place] = await this.#link.call("places", [id]);
     if (place === undefined) return undefined;
-    const outcome = (await this.#link.call("outcomes", place.height))[place.index];
+    const outcome = await this.#link.call("outcome", place);
     if (outcome === undefined) {
       throw new HanseError("STORAGE_CORRUPT", "corrupt", `no outcome at height ${place.height}`);
     }

@@ -43,6 +43,7 @@ export interface DatabaseCalls {
   }): readonly WireEntry[];
   blocks(at: { from: number; to: number; bytesMax: number }): readonly WireBlock[];
   outcomes(height: number): readonly Uint8Array[];
+  outcome(at: { height: number; index: number }): Uint8Array | undefined;
   views(height: number): readonly Uint8Array[];
   places(
     ids: readonly Uint8Array[],

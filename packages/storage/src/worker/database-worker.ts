@@ -92,6 +92,7 @@ const handlers: Handlers = {
   range: ({ namespace, from: first, to, limit }, from) => from.range(namespace, first, to, limit),
   blocks: ({ from: first, to, bytesMax }, from) => from.blocks(first, to, bytesMax),
   outcomes: (height, from) => from.outcomes(height),
+  outcome: ({ height, index }, from) => from.outcome(height, index),
   views: (height, from) => from.views(height),
   places: (ids, from) => from.places(ids),
   recentIds: ({ since, limit }, from) => from.recentIds(since, limit),

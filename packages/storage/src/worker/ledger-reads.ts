@@ -66,6 +66,7 @@ function plain(text: string): Uint8Array {
 export class LedgerReader {
   readonly #client: SqlClient;
   readonly #schemaName: string;
+  #lastOutcomes: { readonly height: number; readonly list: readonly Uint8Array[] } | undefined;
 
   constructor(client: SqlClient, schemaName: string) {
     this.#client = client;
@@ -167,6 +168,21 @@ export class LedgerReader {
   /** Encoded outcomes of a block. */
   async outcomes(height: number): Promise<Uint8Array[]> {
     return (await this.#packed("outcomes", height)) ?? [];
+  }
+
+  /**
+   * One encoded outcome. The block asked for last stays unpacked: a node that starts asks for
+   * thousands of one block after the other.
+   */
+  async outcome(height: number, index: number): Promise<Uint8Array | undefined> {
+    let last = this.#lastOutcomes;
+    if (last?.height !== height) {
+      last = { height, list: await this.outcomes(height) };
+      // A block that is not durable yet has none, and will have.
+      if (last.list.length > 0) this.#lastOutcomes = last;
+    }
+    const found = last.list[index];
+    return found === undefined ? undefined : new Uint8Array(found);
   }
 
   /** Names of engines and hashes of their views in turn. */
