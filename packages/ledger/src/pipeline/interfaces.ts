@@ -221,4 +221,9 @@ export interface LedgerStore extends LedgerReads {
   ): Promise<readonly { readonly id: Hash; readonly validUntil: number }[]>;
   /** Which of these ids are committed, in one look-up; without it `transaction` is asked for each. */
   committedOf?(ids: readonly Hash[]): Promise<readonly boolean[]>;
+  /**
+   * Runs what only reads, for somebody outside: a read that takes too long fails that reader alone,
+   * instead of stopping the store as it would within a block.
+   */
+  readOutside?<Result>(run: () => Result): Result;
 }

@@ -411,7 +411,8 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       }
       const { height, time, hash, params } = chain.tip;
       const block = { ledgerId, height, time, parentHash: hash, proposer: "", params };
-      return engine.query(name, input, caller, store.state, block);
+      const ask = () => engine.query?.(name, input, caller, store.state, block);
+      return store.readOutside === undefined ? ask() : store.readOutside(ask);
     },
     subscribe: publisher.subscribe,
     receipt: (request) => buildReceipt({ ledgerId, store, validatorSetAt, whenDurable }, request),

@@ -22,6 +22,7 @@ import {
   widenValues,
 } from "@hanse/state";
 import { encodeKeys, unpackRows } from "../rows/column-codec.ts";
+import type { Answer, Argument, CallName } from "../worker/calls.ts";
 import type { OpenedTable } from "../worker/ledger-database.ts";
 import type { WireEntry } from "../worker/ledger-reads.ts";
 import { PendingChanges } from "./pending-changes.ts";
@@ -78,6 +79,8 @@ export class PostgresState implements CommittedState {
   #fetches = 0;
   /** Times the executing thread stood still for the database. */
   blockingReads = 0;
+  /** Reads are for a reader outside, and no block depends on them. */
+  #outside = false;
 
   constructor(
     link: WorkerLink,
@@ -123,13 +126,32 @@ export class PostgresState implements CommittedState {
    * A question that the database fails to answer must never pass for a contract's own failure, which
    * would differ from node to node: the store is told, and takes no block any more.
    */
-  #ask<Result>(question: () => Result): Result {
+  #ask<Name extends CallName>(name: Name, argument: Argument<Name>): Answer<Name> {
     this.blockingReads++;
     try {
-      return question();
+      return this.#link.callBlocking(name, argument, this.#outside);
     } catch (error) {
-      if (error instanceof HanseError && error.code.startsWith("STORAGE_")) this.#onFailure(error);
+      const isFailure =
+        error instanceof HanseError &&
+        error.code.startsWith("STORAGE_") &&
+        error.code !== "STORAGE_QUERY_TIMEOUT";
+      if (isFailure) this.#onFailure(error);
       throw error;
+    }
+  }
+
+  /**
+   * Runs what reads for somebody outside and no block depends on: a search that takes too long then
+   * ends with `STORAGE_QUERY_TIMEOUT`, and the store goes on.
+   * @param run synchronous: reads of blocks must not come between.
+   */
+  readOutside<Result>(run: () => Result): Result {
+    const before = this.#outside;
+    this.#outside = true;
+    try {
+      return run();
+    } finally {
+      this.#outside = before;
     }
   }
 
@@ -179,9 +201,7 @@ export class PostgresState implements CommittedState {
 
   #readRows(schema: TableSchema, keys: readonly RowKey[]): Row[] {
     const packed = encodeKeys(schema, keys);
-    return this.#ask(() =>
-      unpackRows(schema, this.#link.callBlocking("rows", { schema, keys: packed })),
-    );
+    return unpackRows(schema, this.#ask("rows", { schema, keys: packed }));
   }
 
   #rowsByKey(name: string, keys: readonly ColumnValue[]): Row[] {
@@ -217,11 +237,10 @@ export class PostgresState implements CommittedState {
     const test = compileCondition(table.schema, query.where);
     const keys = keysOf(table.schema, query.where);
     const base = {
-      find: (asked: Query) =>
-        this.#ask(() => {
-          const schema = table.durable!;
-          return unpackRows(schema, this.#link.callBlocking("find", { schema, query: asked }));
-        }),
+      find: (asked: Query) => {
+        const schema = table.durable!;
+        return unpackRows(schema, this.#ask("find", { schema, query: asked }));
+      },
       count: () => 0,
     };
     return mergeFind(
@@ -249,12 +268,10 @@ export class PostgresState implements CommittedState {
         if (rows.length < 1_000) return sum;
       }
     }
-    const { height, count } = this.#ask(() =>
-      this.#link.callBlocking("count", {
-        schema: durable,
-        query: query.where === undefined ? {} : { where: query.where },
-      }),
-    );
+    const { height, count } = this.#ask("count", {
+      schema: durable,
+      query: query.where === undefined ? {} : { where: query.where },
+    });
     return count + this.#pending.countAbove(query.table, height, isMatch);
   }
 
@@ -266,7 +283,7 @@ export class PostgresState implements CommittedState {
     const id = bytesKey(key);
     const known = this.#kv.get(namespace, id);
     if (known !== undefined) return known.value;
-    const [wire] = this.#ask(() => this.#link.callBlocking("entries", [{ namespace, key }]));
+    const [wire] = this.#ask("entries", [{ namespace, key }]);
     const entry = wire === undefined ? undefined : toEntry(wire);
     this.#kv.fill(namespace, id, entry);
     return entry;
@@ -285,9 +302,7 @@ export class PostgresState implements CommittedState {
       ({ key }) => compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0),
     );
     const asked = limit + mine.length;
-    const below = this.#ask(() =>
-      this.#link.callBlocking("range", { namespace, from, to, limit: asked }),
-    ).map(toEntry);
+    const below = this.#ask("range", { namespace, from, to, limit: asked }).map(toEntry);
     if (mine.length === 0) return below;
     const changed = new Set(mine.map(({ key }) => bytesKey(key)));
     const merged = below.filter((entry) => !changed.has(bytesKey(entry.key)));

@@ -16,6 +16,7 @@ import {
   ZERO_HASH,
 } from "@hanse/protocol";
 import type { TableSchema } from "@hanse/state";
+import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
 import { openLedgerStore } from "./ledger-store.ts";
@@ -376,6 +377,27 @@ test("a key above every one ever given is absent without a read, at each age of 
   await again.close();
 });
 
+test("a search for a reader outside that takes too long ends; the store goes on", async () => {
+  const { ledgerId, store } = await open("outside");
+  await seedStore(store, ledgerId, (state) => state.createTable(accounts));
+  const schema = `ledger_${toHex(ledgerId).slice(0, 16)}`;
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  await client.query(`begin; lock table "${schema}"."1_accounts" in access exclusive mode`);
+  const query = { table: "1_accounts", limit: 10 };
+  assert.throws(
+    () => store.readOutside(() => store.state.find(query)),
+    code("STORAGE_QUERY_TIMEOUT"),
+  );
+  await client.query("rollback");
+  await client.end();
+  assert.equal(store.failure, undefined);
+  assert.deepEqual(store.state.find(query), []);
+  const block = await applyBlock(store, 1, [], { ledgerId });
+  await store.commit(block.commit);
+  await store.close();
+});
+
 test("what is out of order or in use is refused", async () => {
   const { ledgerId, store } = await open("order");
   await assert.rejects(store.apply(1, []), code("STORAGE_HEIGHT"));
@@ -402,7 +424,6 @@ test("a tampered row is found by the integrity check, a tampered root at start",
     state.createTable(accounts);
     state.insert("1_accounts", [1n, "o", "5", null, null, null, null, null]);
   });
-  const { default: pg } = await import("pg");
   const client = new pg.Client({ connectionString: postgres.url });
   await client.connect();
   const schema = `ledger_${toHex(ledgerId).slice(0, 16)}`;

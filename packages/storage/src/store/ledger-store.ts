@@ -299,6 +299,11 @@ export class PostgresLedgerStore implements LedgerStore {
     return this.state.search(query);
   }
 
+  /** As `PostgresState.readOutside`. */
+  readOutside<Result>(run: () => Result): Result {
+    return this.state.readOutside(run);
+  }
+
   async history(
     table: string,
     key: RowKey,

@@ -99,12 +99,17 @@ export class WorkerLink {
 
   /**
    * Stands still until the worker has answered.
-   * @throws HanseError `STORAGE_READ_TIMEOUT` after BLOCKING_TIMEOUT_MS, or what the worker answered.
+   * @param outside asked for a reader outside, under a shorter limit of time.
+   * @throws HanseError `STORAGE_QUERY_TIMEOUT` at that limit, `STORAGE_READ_TIMEOUT` after BLOCKING_TIMEOUT_MS, or what the worker answered.
    */
-  callBlocking<Name extends CallName>(name: Name, argument: Argument<Name>): Answer<Name> {
+  callBlocking<Name extends CallName>(
+    name: Name,
+    argument: Argument<Name>,
+    outside = false,
+  ): Answer<Name> {
     if (this.#ended !== undefined) throw this.#ended;
     const id = this.#nextId++;
-    const message: CallMessage = { id, name, argument, blocking: true };
+    const message: CallMessage = { id, name, argument, blocking: true, outside };
     let seen = Atomics.load(this.#count, 0);
     this.#worker.postMessage(message);
     for (;;) {

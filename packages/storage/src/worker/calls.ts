@@ -73,6 +73,8 @@ export interface CallMessage {
   readonly argument: unknown;
   /** The asker's thread stands still until the answer is there. */
   readonly blocking: boolean;
+  /** Asked for a reader outside, not for a block: ends early, and its ending is no failure. */
+  readonly outside?: boolean;
 }
 
 export interface WireError {

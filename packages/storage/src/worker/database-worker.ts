@@ -27,6 +27,7 @@ let database: LedgerDatabase | undefined;
 let reader: LedgerReader | undefined;
 let blockingReader: LedgerReader | undefined;
 let searcher: LedgerReader | undefined;
+let queryReader: LedgerReader | undefined;
 const clients: SqlClient[] = [];
 
 type Handlers = {
@@ -40,6 +41,8 @@ type Handlers = {
 const BLOCKING_STATEMENT_TIMEOUT_MS = 25_000;
 /** Searches from outside end earlier: nothing of the ledger waits for them. */
 const SEARCH_STATEMENT_TIMEOUT_MS = 5_000;
+/** Queries of contracts from outside hold up the executing thread, so they end earlier still. */
+const QUERY_STATEMENT_TIMEOUT_MS = 2_000;
 
 const handlers: Handlers = {
   async open({ url, ledgerId }) {
@@ -55,10 +58,16 @@ const handlers: Handlers = {
       "set default_transaction_read_only = on",
       `set statement_timeout = ${SEARCH_STATEMENT_TIMEOUT_MS}`,
     ]);
-    clients.push(read, blocking, search);
+    const query = await SqlClient.connect(url, [
+      "set jit = off",
+      "set default_transaction_read_only = on",
+      `set statement_timeout = ${QUERY_STATEMENT_TIMEOUT_MS}`,
+    ]);
+    clients.push(read, blocking, search, query);
     reader = new LedgerReader(read, database.schemaName);
     blockingReader = new LedgerReader(blocking, database.schemaName);
     searcher = new LedgerReader(search, database.schemaName);
+    queryReader = new LedgerReader(query, database.schemaName);
     return { ...opened, backends: { stateTree: PAIR_HASHER } };
   },
   apply: ({ height, changes }) => database!.apply(height, changes),
@@ -77,8 +86,7 @@ const handlers: Handlers = {
     try {
       return await searcher!.find(schema, query);
     } catch (thrown) {
-      // 57014: cancelled by the statement timeout.
-      if ((thrown as { code?: string }).code !== "57014") throw thrown;
+      if (!isStatementTimeout(thrown)) throw thrown;
       throw new HanseError(
         "STORAGE_SEARCH_TIMEOUT",
         "rejected",
@@ -113,20 +121,35 @@ const handlers: Handlers = {
   },
 };
 
-async function answer({ id, name, argument, blocking }: CallMessage): Promise<void> {
+/** Cancelled by the statement timeout of its connection. */
+function isStatementTimeout(thrown: unknown): boolean {
+  return (thrown as { code?: string } | undefined)?.code === "57014";
+}
+
+function queryTimeout(): HanseError {
+  return new HanseError(
+    "STORAGE_QUERY_TIMEOUT",
+    "rejected",
+    `a search of the query took longer than ${QUERY_STATEMENT_TIMEOUT_MS / 1000} s: select by the primary key or an indexed column`,
+  );
+}
+
+async function answer({ id, name, argument, blocking, outside }: CallMessage): Promise<void> {
   let message: AnswerMessage;
   try {
     if (database === undefined && name !== "open" && name !== "close") {
       throw new HanseError("STORAGE_CLOSED", "unavailable", "the store is not open");
     }
     const handler = handlers[name] as (argument: unknown, reader: LedgerReader) => unknown;
-    const from = blocking ? blockingReader! : reader!;
+    const from = outside === true ? queryReader! : blocking ? blockingReader! : reader!;
     message = { id, value: await handler(argument, from) };
   } catch (thrown) {
     const error =
-      thrown instanceof HanseError || !isDatabaseError(thrown)
-        ? toHanseError(thrown)
-        : storageError(thrown, `reading (${name})`);
+      outside === true && isStatementTimeout(thrown)
+        ? queryTimeout()
+        : thrown instanceof HanseError || !isDatabaseError(thrown)
+          ? toHanseError(thrown)
+          : storageError(thrown, `reading (${name})`);
     const { code, kind, details } = error;
     message = { id, error: { code, kind, message: error.message, details } };
   }
