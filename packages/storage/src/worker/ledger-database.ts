@@ -24,7 +24,8 @@ export const NO_HEIGHT = -1;
 export const PENDING_BLOCKS_MAX = 16;
 /** How long the lock of a process that was killed may outlive it. */
 const LOCK_PATIENCE_MS = 3_000;
-const SEGMENTS_PER_READ = 2_000;
+/** About 2 MB at a time: a start must not leave a larger process behind than the tree needs. */
+const SEGMENTS_PER_READ = 256;
 const BLOCKS_PER_REPLAY = 16;
 
 const wait = promisify(setTimeout);
@@ -368,7 +369,7 @@ export class LedgerDatabase {
   /** @param how `now` = without writing what can be folded in again at the next start. */
   async close(how: "drain" | "now"): Promise<void> {
     await this.#last;
-    if (how === "drain") await this.#flush().catch(() => {});
+    if (how === "drain" && this.#segments.isWorthWriting) await this.#flush().catch(() => {});
     await this.#writerClient?.close();
   }
 }

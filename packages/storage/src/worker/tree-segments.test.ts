@@ -86,3 +86,17 @@ test("stored segments and the blocks since are the tree, through growth and rest
   const total = [...stored.values()].reduce((sum, bytes) => sum + bytes.length / 64, 0);
   assert.ok(total <= segments.tree.size * 1.2);
 });
+
+test("a stop writes what was changed widely, not a large tree for a few changes", () => {
+  const many = leaves(Array.from({ length: 4_000 }, (_, i) => [`key ${i}`, "a"]));
+  const segments = new TreeSegments(LAG);
+  assert.equal(segments.isWorthWriting, false);
+  segments.update(0, many);
+  assert.equal(segments.isWorthWriting, true);
+  segments.due(0, true);
+  assert.equal(segments.isWorthWriting, false);
+  segments.update(1, leaves(Array.from({ length: 100 }, (_, i) => [`key ${i * 40}`, "b"])));
+  assert.equal(segments.isWorthWriting, false);
+  segments.update(2, leaves(Array.from({ length: 1_000 }, (_, i) => [`key ${i * 4}`, "c"])));
+  assert.equal(segments.isWorthWriting, true);
+});

@@ -17,6 +17,8 @@ const LAG_LEAVES_MIN = 200_000;
 const LAG_SHARE = 4;
 /** Segments one block writes at most, so that none takes long; the lag may grow by it. */
 const SEGMENTS_PER_BLOCK_MAX = 4_096;
+/** Folding a changed leaf in at start costs about as much as writing so many leaves of segments. */
+const REPLAY_COST = 8;
 
 export interface SegmentWrites {
   /** Number of a segment: a one, then the bits of its prefix. */
@@ -113,6 +115,18 @@ export class TreeSegments {
         this.#dirty.set(prefix * 2 + 1, dirt);
       }
     }
+  }
+
+  /**
+   * Whether writing all that differs costs less than folding it in again at the next start. Few
+   * changes spread over a large tree touch most of its segments: they are not worth hundreds of
+   * megabytes at every stop.
+   */
+  get isWorthWriting(): boolean {
+    const oldest = this.#dirty.values().next().value;
+    if (oldest === undefined) return false;
+    const lag = this.#changed - oldest.since + 1;
+    return lag * REPLAY_COST >= this.#dirty.size * Math.min(SEGMENT_LEAVES, this.tree.size);
   }
 
   /**
