@@ -91,7 +91,7 @@ test("wiped and foreign folders are named and stay as they are", {
   const kept = `${dataFolder}.kept`;
 
   renameSync(dataFolder, kept);
-  await expectRefusal(node!, /NODE_FOLDER_MISSING[\s\S]*restore it/);
+  await expectRefusal(node!, /NODE_FOLDER_MISSING[\s\S]*--rejoin/);
   assert.equal(existsSync(path.join(dataFolder, "node.json")), false, "not made anew");
   rmSync(dataFolder, { recursive: true, force: true });
   renameSync(kept, dataFolder);
