@@ -3,7 +3,7 @@
  * processes alone. Usage: npm test -- [--stage NAME[,NAME]] [part of a path …]
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { run } from "node:test";
@@ -44,6 +44,9 @@ const stages: readonly Stage[] = [
   },
 ];
 
+/** Makes property tests draw the same values in every run. */
+const SEED_MODULE = new URL("property-seed.ts", import.meta.url).href;
+
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 /** Debian's Chromium for the browser tests; what cannot be had is skipped by name later. */
@@ -77,16 +80,25 @@ interface Totals {
   failures: string[];
 }
 
-async function runStage(stage: Stage, filters: readonly string[], totals: Totals): Promise<void> {
-  const files = stage.files
+function filesOf(stage: Stage, filters: readonly string[]): string[] {
+  return stage.files
     .flatMap((pattern) => globSync(pattern))
     .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
     .sort();
+}
+
+function needsBrowser(file: string): boolean {
+  return readFileSync(file, "utf8").includes("CHROMIUM_BIN");
+}
+
+async function runStage(stage: Stage, filters: readonly string[], totals: Totals): Promise<void> {
+  const files = filesOf(stage, filters);
   if (files.length === 0) return;
   console.log(`\n── ${stage.name}: ${files.length} files ──`);
   const started = performance.now();
   const stream = run({
     files: files.map((file) => path.resolve(file)),
+    execArgv: ["--import", SEED_MODULE],
     concurrency: stage.concurrency,
     timeout: stage.timeoutMs,
   });
@@ -128,11 +140,11 @@ for (const name of wanted) {
     process.exit(2);
   }
 }
-provideChromium();
+const chosen = stages.filter((stage) => wanted.includes(stage.name));
+if (chosen.some((stage) => filesOf(stage, positionals).some(needsBrowser))) provideChromium();
 const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
 const startedAt = performance.now();
-for (const stage of stages)
-  if (wanted.includes(stage.name)) await runStage(stage, positionals, totals);
+for (const stage of chosen) await runStage(stage, positionals, totals);
 
 console.log(`\nall stages: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
 for (const name of totals.skipped) console.log(`skipped: ${name}`);

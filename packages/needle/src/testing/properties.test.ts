@@ -109,7 +109,7 @@ test("JSON there and back", () => {
         item !== null && typeof item === "object" && !Array.isArray(item)
           ? new Map(
               Object.entries(item)
-                .sort()
+                .sort(([a], [b]) => (a < b ? -1 : 1))
                 .map(([key, one]) => [key, sorted(one)]),
             )
           : Array.isArray(item)
