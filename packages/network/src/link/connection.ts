@@ -117,13 +117,15 @@ export class Connection {
     process.nextTick(() => this.#flush());
   }
 
-  /** Probes a silent peer, gives a dead one up. Call it every `keepaliveMs`. */
+  /**
+   * Probes the peer, which measures the round trip on a busy link too, and gives a silent one
+   * up. Call it every `keepaliveMs`.
+   */
   keepAlive(): void {
     const silentMs = this.#options.now() - this.#heardAt;
-    const { keepaliveMs } = this.#options.limits;
-    if (silentMs > 3 * keepaliveMs) {
+    if (silentMs > 3 * this.#options.limits.keepaliveMs) {
       this.#closed("NETWORK_TIMEOUT", `nothing heard for ${Math.round(silentMs)} ms`);
-    } else if (this.#phase === "open" && silentMs >= keepaliveMs * 0.9) {
+    } else if (this.#phase === "open" && this.#pingAt === undefined) {
       this.#pingAt = this.#options.now();
       this.#writeFrame("ping", new Uint8Array(0));
     }

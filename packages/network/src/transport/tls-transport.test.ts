@@ -225,10 +225,12 @@ test("a peer that is silent without closing is given up; a probed living one is 
   socket.pause();
   await until(() => b.ups.length === 2, "silence noticed", 1500);
   socket.destroy();
-  // Whoever is first to find the link silent probes; the answer ends the silence for both.
   const [a, other] = await pair();
-  const isProbed = (end: typeof a) => end.transport.links()[0]?.roundTripMs !== undefined;
-  await until(() => isProbed(a) || isProbed(other), "probe answered");
+  // Both ends measure, also while one of them talks all the time.
+  const talk = setInterval(() => a.transport.send("b/node", "sync", utf8("talk")), 20);
+  const measures = (end: typeof a) => end.transport.links()[0]?.roundTripMs !== undefined;
+  await until(() => measures(a) && measures(other), "probes answered");
+  clearInterval(talk);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.deepEqual(a.ups, [true]);
 });

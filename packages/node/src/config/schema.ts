@@ -187,7 +187,7 @@ export const CONFIG_SCHEMA = {
       min: 100,
       max: 5 * minute,
       unit: "ms",
-      description: "Silence after which a link is probed; three times this closes it.",
+      description: "How often a link is probed; three times this in silence closes it.",
     },
     reconnectMsMax: {
       kind: "integer",
