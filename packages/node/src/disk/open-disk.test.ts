@@ -45,6 +45,14 @@ test("appends and replaced files are on the disk after sync and read back by the
   await again.close();
 });
 
+test("what an earlier process left is made durable before it is read", async () => {
+  const folder = fresh();
+  mkdirSync(folder);
+  // A folder cannot be synced as a file: the attempt shows.
+  mkdirSync(join(folder, "wal-1"));
+  assert.throws(() => openDisk(folder, fail), { code: "NODE_DISK", message: /cannot be opened/ });
+});
+
 test("many syncs at once share rounds, and each resolves only after its own bytes", async () => {
   const folder = fresh();
   const disk = openDisk(folder, fail);
