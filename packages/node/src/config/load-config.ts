@@ -1,8 +1,7 @@
 /** Puts a node's configuration together: defaults, then file, then environment, then flags. */
 import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { HanseError } from "@hanse/protocol";
-import { distance } from "fastest-levenshtein";
+import { HanseError, nearestName } from "@hanse/protocol";
 import { parse, stringify } from "smol-toml";
 import {
   CONFIG_KEYS,
@@ -34,24 +33,11 @@ export interface ConfigSources {
   readonly flags?: readonly string[];
 }
 
-function nearest(wanted: string, known: Iterable<string>): string {
-  let best = "";
-  let bestDistance = Number.POSITIVE_INFINITY;
-  for (const name of known) {
-    const d = distance(wanted.toLowerCase(), name.toLowerCase());
-    if (d < bestDistance) {
-      best = name;
-      bestDistance = d;
-    }
-  }
-  return best;
-}
-
 function refuseUnknown(found: string, known: Iterable<string>, where: string): never {
   throw new HanseError(
     "CONFIG_UNKNOWN_KEY",
     "rejected",
-    `${where}: no such key ${found}; did you mean ${nearest(found, known)}?`,
+    `${where}: no such key ${found}; did you mean ${nearestName(found, known, Number.POSITIVE_INFINITY)}?`,
     { details: { field: found } },
   );
 }

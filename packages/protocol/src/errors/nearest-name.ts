@@ -1,30 +1,26 @@
+import { distance } from "fastest-levenshtein";
+
 /** Names compared to this many characters; longer ones are cut. */
 const COMPARED_MAX = 64;
 
-/** Number of single-character edits between two texts (Levenshtein 1966). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-/** The known name that a misspelt one most likely means; undefined when none is near. */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
+/**
+ * The known name that a misspelt one most likely means.
+ * @param editsMax most single-character edits that still count as near; about half of the name
+ * unless told. Undefined when no name is that near.
+ */
+export function nearestName(
+  name: string,
+  known: Iterable<string>,
+  editsMax?: number,
+): string | undefined {
   const asked = name.slice(0, COMPARED_MAX).toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(asked.length / 2)) + 1;
+  let bestDistance = (editsMax ?? Math.max(2, Math.floor(asked.length / 2))) + 1;
   for (const candidate of known) {
-    const distance = editDistance(asked, candidate.slice(0, COMPARED_MAX).toLowerCase());
-    if (distance < bestDistance) {
+    const edits = distance(asked, candidate.slice(0, COMPARED_MAX).toLowerCase());
+    if (edits < bestDistance) {
       best = candidate;
-      bestDistance = distance;
+      bestDistance = edits;
     }
   }
   return best;
