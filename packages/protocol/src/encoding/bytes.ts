@@ -44,6 +44,11 @@ export function fromUtf8(bytes: Bytes): string {
 }
 
 export function concatBytes(...parts: readonly Bytes[]): Bytes {
+  return joinBytes(parts);
+}
+
+/** As `concatBytes`, for more parts than a call may have arguments. */
+export function joinBytes(parts: readonly Bytes[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
   const joined = new Uint8Array(length);

@@ -17,25 +17,8 @@ export function hashLeafWords(chunk: Uint32Array, from: number, to: Uint32Array,
   bytesToWords(sha256(leafBytes), to, at);
 }
 
-export function joinParts(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
 export function bitOf(hash: Hash, depth: number): number {
   return (hash[depth >> 3]! >> (7 - (depth & 7))) & 1;
-}
-
-export function isSame(a: Hash, b: Hash): boolean {
-  for (let i = 0; i < HASH_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 /** Hash of a small subtree, by the definition. */

@@ -7,9 +7,11 @@
  */
 import {
   type Bytes,
+  equalBytes,
   HASH_BYTES,
   HanseError,
   type Hash,
+  joinBytes,
   type StateProof,
   ZERO_HASH,
 } from "@hanse/protocol";
@@ -24,7 +26,7 @@ import {
   wordsToBytes,
 } from "./hash-words.ts";
 import { SORT_KEYS_MAX, sortKeys } from "./key-sort.ts";
-import { bitOf, hashLeafWords, isSame, joinParts, subtreeHash } from "./small-subtree.ts";
+import { bitOf, hashLeafWords, subtreeHash } from "./small-subtree.ts";
 
 /**
  * Leaves of one bucket; more make it split. At a million leaves, one to four cost 154, 114, 99 and
@@ -433,7 +435,7 @@ export class StateTree {
   get(keyHash: Hash): Hash | undefined {
     const { ref } = this.#descend(keyHash);
     if (ref === 0) return undefined;
-    const leaf = this.#bucketLeaves(ref).find((one) => isSame(one.keyHash, keyHash));
+    const leaf = this.#bucketLeaves(ref).find((one) => equalBytes(one.keyHash, keyHash));
     return leaf?.valueHash;
   }
 
@@ -481,7 +483,7 @@ export class StateTree {
       level++;
     }
     this.#collect(ref, parts);
-    const leaves = parts.length === 1 ? parts[0]! : joinParts(parts);
+    const leaves = parts.length === 1 ? parts[0]! : joinBytes(parts);
     if (level === depth) return leaves;
     // The bucket stands above the prefix: only some of its leaves are below it.
     const some: Uint8Array[] = [];
@@ -490,7 +492,7 @@ export class StateTree {
       const bits = ((leaf[0]! << 24) | (leaf[1]! << 16) | (leaf[2]! << 8) | leaf[3]!) >>> 0;
       if (depth === 0 || bits >>> (32 - depth) === prefix) some.push(leaf);
     }
-    return joinParts(some);
+    return joinBytes(some);
   }
 
   #collect(ref: number, parts: Uint8Array[]): void {
