@@ -1,13 +1,5 @@
 /** The built-in ordering engine: the Simplex core with its log, its peers and its ledger. */
-import {
-  type Block,
-  type Bytes,
-  encodeBlock,
-  equalBytes,
-  hashHeader,
-  toHanseError,
-  toHex,
-} from "@hanse/protocol";
+import { type Bytes, equalBytes, toHanseError } from "@hanse/protocol";
 import { type Core, createCore } from "../core/core.ts";
 import {
   type Body,
@@ -18,7 +10,7 @@ import {
 } from "../core/events.ts";
 import type { Height, OrderingEngine, OrderingStatus } from "../engine/interfaces.ts";
 import { openWal, removeWal } from "../wal/wal.ts";
-import { certificateChecks, tryDecodeCertificate } from "../wire/bodies.ts";
+import { bodyOf, certificateChecks, tryDecodeCertificate } from "../wire/bodies.ts";
 import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
 import { createBootRecord } from "./boot.ts";
 import { CatchUp } from "./catch-up.ts";
@@ -493,9 +485,4 @@ class BuiltinEngine implements OrderingEngine, Runtime {
       (error: unknown) => this.halt("ORDERING_DISK", toHanseError(error).message),
     );
   }
-}
-
-export function bodyOf(block: Block): Body {
-  const hash = hashHeader(block.header);
-  return { hash, key: toHex(hash), block, bytes: encodeBlock(block) };
 }

@@ -1,11 +1,13 @@
 /** Blocks and certificates as they come from peers: what can be checked without any state. */
 import {
+  type Block,
   type Bytes,
   bitmapToIndices,
   type Certificate,
   DOMAINS,
   decodeBlock,
   decodeCertificate,
+  encodeBlock,
   equalBytes,
   evidenceRoot,
   HanseError,
@@ -20,6 +22,12 @@ import {
   ZERO_HASH,
 } from "@hanse/protocol";
 import type { Body } from "../core/events.ts";
+
+/** A block that this node made itself. */
+export function bodyOf(block: Block): Body {
+  const hash = hashHeader(block.header);
+  return { hash, key: toHex(hash), block, bytes: encodeBlock(block) };
+}
 
 /**
  * Decodes a block and checks that its body is the one that its header commits to.
