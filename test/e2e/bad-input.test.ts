@@ -1,7 +1,6 @@
 /** Goal: every kind of bad input gets its own code, status and remedy, through the public API. */
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { encodeBatch } from "@hanse/api";
 import { type LedgerClient, registerAccount, soloTemplate } from "@hanse/cli";
 import { encodeCall } from "@hanse/engine-needle";
@@ -17,6 +16,7 @@ import {
   signMessage,
 } from "@hanse/protocol";
 import { createTestNetwork, type TestNetwork } from "./harness/test-network.ts";
+import { waitFor } from "./harness/waiting.ts";
 
 interface Problem {
   readonly status: number;
@@ -323,13 +323,12 @@ describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
 
 describe("a contract that fails", { timeout: 60_000 }, () => {
   // What filled the pool above has to leave it first.
-  before(async () => {
-    for (;;) {
+  before(() =>
+    waitFor("an empty pool", async () => {
       const status = await (await fetch(`${ledger.url}/v1/status`)).json();
-      if ((status as { mempool: { transactions: number } }).mempool.transactions === 0) return;
-      await sleep(50);
-    }
-  });
+      return (status as { mempool: { transactions: number } }).mempool.transactions === 0;
+    }),
+  );
 
   const run = async (contract: string, params: Record<string, number> = {}) => {
     const id = await ledger.submitCall(signer, {
