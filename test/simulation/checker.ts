@@ -11,6 +11,7 @@ import {
 } from "@hanse/ordering";
 import {
   bitmapToIndices,
+  certificateOf,
   decodeBlock,
   equalBytes,
   fromUtf8,
@@ -258,8 +259,8 @@ export class Checker {
 
   /** What a light client would check. */
   #isFinal(id: string, d: DecidedBlock): void {
-    const { certificate: c, header } = d.proof;
-    const { height } = header;
+    const c = certificateOf(d.proof);
+    const { height } = d.block.header;
     const set = this.setAt(height);
     const wrong = (what: string) =>
       this.fail(`${id} took height ${height} for final, but its certificate ${what}`);

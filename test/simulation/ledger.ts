@@ -14,6 +14,7 @@ import {
 } from "@hanse/ordering";
 import {
   type Block,
+  certificateOf,
   encodeBlock,
   encodeCertificate,
   equalBytes,
@@ -239,7 +240,7 @@ export class SimulatedLedger implements LedgerApp {
         height,
         hash,
         bytes: encodeBlock(block),
-        certificate: encodeCertificate(decided.proof.certificate),
+        certificate: encodeCertificate(certificateOf(decided.proof)),
         block,
         stateRoot: this.#stateRoot,
         resultsRoot: this.#resultsRoot,
@@ -248,6 +249,10 @@ export class SimulatedLedger implements LedgerApp {
       this.#hooks.executed(decided, result);
       return result;
     });
+  }
+
+  prove(): Promise<void> {
+    throw new Error("the built-in engine proves each block when it decides it");
   }
 
   commit(height: number): Promise<void> {

@@ -283,6 +283,7 @@ export function createChain(parts: ChainParts): Chain {
       assertRunning();
       return finalize(decided);
     },
+    prove: (proof) => store.saveProof(proof),
     commit(height: number): Promise<void> {
       assertRunning();
       const item = pending.get(height);

@@ -3,6 +3,7 @@ import type { AppInfo, DecidedBlock, ExecutionResult } from "@hanse/ordering";
 import type {
   Block,
   Bytes,
+  FinalityProof,
   ForeignViewHash,
   Hash,
   LedgerParams,
@@ -150,7 +151,7 @@ export interface StoredBlock {
   readonly height: number;
   readonly hash: Hash;
   readonly bytes: Bytes;
-  /** Encoded finality certificate. */
+  /** As `encodeFinalityProof` makes it; empty while the block is not proven. */
   readonly certificate: Bytes;
 }
 
@@ -205,6 +206,11 @@ export interface LedgerStore extends LedgerReads {
   apply(height: number, changes: readonly StateChange[]): Promise<Hash>;
   /** Durable, atomic; heights in order; resolves when the database has it. */
   commit(commit: BlockCommit): Promise<void>;
+  /**
+   * Durable: the proof of a block committed before, in place of an earlier one.
+   * @throws HanseError `STORE_HEIGHT` or `STORAGE_HEIGHT` when the block is not committed.
+   */
+  saveProof(proof: FinalityProof): Promise<void>;
   /**
    * Durable, atomic, once per ledger: height 0 with the seeded state, whose changes went through
    * `apply(0, …)` before. `info()` then answers height 0 with this root, and a zero results root

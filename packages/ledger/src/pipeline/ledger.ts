@@ -379,6 +379,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     validateBlock: chain.validateBlock,
     finalizeBlock: chain.finalizeBlock,
     commit: chain.commit,
+    prove: chain.prove,
     hasWork: chain.hasWork,
     submit: admission.submit,
     submitMany: admission.submitMany,

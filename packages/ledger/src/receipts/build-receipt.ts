@@ -4,8 +4,10 @@
  */
 import {
   type BlockHeader,
+  type Certificate,
+  certificateOf,
   decodeBlock,
-  decodeCertificate,
+  decodeFinalityProof,
   encodeKvValue,
   encodeRowValue,
   encodeSchemaValue,
@@ -54,7 +56,7 @@ export interface ReceiptParts {
 
 interface Loaded {
   readonly header: BlockHeader;
-  readonly certificate: ReturnType<typeof decodeCertificate>;
+  readonly certificate: Certificate;
   readonly transactions: readonly Uint8Array[];
 }
 
@@ -72,7 +74,8 @@ function createLoader(store: LedgerStore): (height: number) => Promise<Loaded> {
       );
     }
     const { header, transactions } = decodeBlock(stored.bytes);
-    const block = { header, transactions, certificate: decodeCertificate(stored.certificate) };
+    const certificate = certificateOf(decodeFinalityProof(stored.certificate, header));
+    const block = { header, transactions, certificate };
     loaded.set(height, block);
     return block;
   };

@@ -5,12 +5,14 @@
  */
 import type { AppInfo } from "@hanse/ordering";
 import {
+  decodeFinalityProof,
   encodeBlock,
-  encodeCertificate,
+  encodeFinalityProof,
   encodeKvValue,
   encodeRowValue,
   encodeSchemaValue,
   encodeSequenceValue,
+  type FinalityProof,
   type ForeignViewHash,
   HanseError,
   type Hash,
@@ -112,7 +114,7 @@ export function createMemoryLedgerStore(): MemoryLedgerStore {
       throw new HanseError("STORE_HEIGHT", "conflict", `block ${height} after ${blocks.length}`);
     }
     const bytes = encodeBlock(block);
-    const certificate = encodeCertificate(proof.certificate);
+    const certificate = proof === undefined ? new Uint8Array(0) : encodeFinalityProof(proof);
     blocks.push({ stored: { height, hash, bytes, certificate }, commit: item });
     for (const [index, transaction] of item.executed.transactions.entries()) {
       const { id, validUntil } = transaction;
@@ -120,6 +122,15 @@ export function createMemoryLedgerStore(): MemoryLedgerStore {
       transactions.set(hashKey(id), { id, height, index, outcome });
       validUntils.push({ id, validUntil });
     }
+  }
+
+  async function saveProof(proof: FinalityProof): Promise<void> {
+    const item = blocks[proof.header.height - 1];
+    if (item === undefined) {
+      throw new HanseError("STORE_HEIGHT", "notFound", `block ${proof.header.height} is not here`);
+    }
+    const certificate = encodeFinalityProof(proof);
+    blocks[proof.header.height - 1] = { ...item, stored: { ...item.stored, certificate } };
   }
 
   async function commitGenesis(item: GenesisCommit): Promise<void> {
@@ -133,6 +144,7 @@ export function createMemoryLedgerStore(): MemoryLedgerStore {
     state,
     apply,
     commit,
+    saveProof,
     commitGenesis,
     async info(): Promise<AppInfo> {
       const last = blocks.at(-1);
@@ -198,9 +210,12 @@ export function createMemoryLedgerStore(): MemoryLedgerStore {
       if (genesis === undefined) return next;
       await next.apply(0, genesis.changes);
       await next.commitGenesis(genesis);
-      for (const { commit: item } of blocks) {
+      for (const { stored, commit: item } of blocks) {
         await next.apply(item.result.height, item.changes);
         await next.commit(item);
+        if (stored.certificate.length > 0) {
+          await next.saveProof(decodeFinalityProof(stored.certificate, item.decided.block.header));
+        }
       }
       return next;
     },

@@ -4,8 +4,9 @@
  */
 import { existsSync } from "node:fs";
 import {
+  certificateOf,
   decodeBlock,
-  decodeCertificate,
+  decodeFinalityProof,
   equalBytes,
   type GenesisDocument,
   genesisValidatorSet,
@@ -105,7 +106,7 @@ async function checkBlocks(
           if (!equalBytes(results, resultsRoot)) note(height, "has other outcomes than their root");
           if (!equalBytes(hash, blockHash)) note(height, "is not the newest block of the record");
           const subject = { height, blockHash: hash };
-          const certificate = decodeCertificate(stored.certificate);
+          const certificate = certificateOf(decodeFinalityProof(stored.certificate, header));
           const verdict = verifyCertificate(certificate, set, ledgerId, { subject });
           if (!verdict.ok) note(height, `is not certified: ${verdict.reason}`);
         }

@@ -4,9 +4,8 @@
  */
 import type {
   Block,
-  BlockHeader,
   Bytes,
-  Certificate,
+  FinalityProof,
   Hash,
   PublicKey,
   QuorumRule,
@@ -28,11 +27,35 @@ export interface ValidatorUpdate {
   readonly propose: number;
 }
 
-/** A certificate of kind `finalize` over the header's hash. */
-export interface FinalityProof {
-  readonly kind: "qc";
-  readonly header: BlockHeader;
-  readonly certificate: Certificate;
+/**
+ * A decision of governance at height H to order otherwise from `at`+1 on. Block `at` is the last
+ * one of the old engine; `at` >= H+2, and from H+1 on every header carries the changed paramsHash.
+ */
+export interface EngineSwitch {
+  readonly at: Height;
+  /** The old one's plus one. */
+  readonly engineEpoch: number;
+  readonly kind: EngineKind;
+  readonly policy: PolicyKind;
+  readonly set: ValidatorSet;
+}
+
+export type EngineKind = "builtin" | "cometbft" | "etcd";
+export type PolicyKind = "fixed" | "dpoa" | "posr";
+
+/** What a ledger may expect of its engine (the table of docs/operators on choosing one). */
+export interface EngineCaps {
+  readonly kind: EngineKind;
+  readonly faultModel: QuorumRule | "external";
+  /** Vote weight that may fail (crash) or lie (byzantine) without harm. */
+  faultyWeightMax(set: ValidatorSet): number;
+  readonly proof: FinalityProof["kind"];
+  readonly leaderPolicy: "pluggable" | "engine-owned";
+  readonly separateProposeWeight: boolean;
+  readonly mempool: "platform" | "engine";
+  readonly blockBytesMax: number;
+  /** Whether two contradicting proofs name the liars. */
+  readonly accountableFaults: boolean;
 }
 
 export interface BuildRequest {
@@ -54,7 +77,8 @@ export interface BuildRequest {
 export interface DecidedBlock {
   readonly block: Block;
   readonly hash: Hash;
-  readonly proof: FinalityProof;
+  /** Absent when the engine proves a block only later: see `LedgerApp.prove`. */
+  readonly proof: FinalityProof | undefined;
 }
 
 export interface ExecutionResult {
@@ -64,6 +88,7 @@ export interface ExecutionResult {
   readonly paramsHash: Hash;
   /** Effective at height + 2. */
   readonly validatorUpdates: readonly ValidatorUpdate[];
+  readonly engineSwitch?: EngineSwitch;
   /** Whether the block changed state, so that its root wants a proof block on an idle ledger. */
   readonly changed: boolean;
 }
@@ -94,6 +119,8 @@ export interface LedgerApp {
    * number of heights; resolves when durable. The engine keeps final blocks until then.
    */
   commit(height: Height): Promise<void>;
+  /** The proof of a committed height that was finalized without one; replaces an earlier one. */
+  prove(proof: FinalityProof): Promise<void>;
   /** Whether transactions wait, so that idle ledgers stay silent. */
   hasWork(): boolean;
 }
@@ -115,7 +142,7 @@ export interface OrderingStatus {
 
 /** One engine per ledger; `builtin` is Simplex-H. */
 export interface OrderingEngine {
-  readonly kind: "builtin" | "cometbft" | "etcd";
+  readonly kind: EngineKind;
   start(): Promise<void>;
   stop(how: "drain" | "now"): Promise<void>;
   status(): OrderingStatus;
@@ -170,7 +197,7 @@ export type SignerQuarantine =
 
 /** Pure rule on who validates and proposes. */
 export interface ValidatorPolicy {
-  readonly kind: "fixed" | "dpoa" | "posr";
+  readonly kind: PolicyKind;
   leader(set: ValidatorSet, height: Height, view: View): ValidatorId;
 }
 
@@ -224,4 +251,4 @@ export interface Disk {
   sync(): Promise<void>;
 }
 
-export type { QuorumRule };
+export type { FinalityProof, QuorumRule };

@@ -27,6 +27,7 @@ export const DOMAINS = {
   account: "hanse/account/1",
   stateKey: "hanse/state-key/1",
   stateValue: "hanse/state-value/1",
+  attestation: "hanse/attestation/1",
   evidence: "hanse/evidence/1",
   results: "hanse/results/1",
 } as const;

@@ -8,6 +8,8 @@ import os from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import {
+  decodeBlock,
+  decodeFinalityProof,
   HanseError,
   stateKeyHash,
   toHex,
@@ -202,6 +204,24 @@ test("blocks, rows, entries, history and proofs, before and after a restart", as
     [1_001],
   );
   assert.deepEqual(new TextDecoder().decode(await again.genesis()), "genesis");
+  await again.close();
+});
+
+test("a proof that comes later replaces what the block had; without a block there is none", async () => {
+  const { ledgerId, store } = await open("later-proof");
+  await seedStore(store, ledgerId, () => {});
+  await store.commit((await applyBlock(store, 1, [], { ledgerId })).commit);
+  const { header } = decodeBlock((await store.block(1))!.bytes);
+  const attestations = [{ member: "a/1", signature: new Uint8Array(64).fill(3) }];
+  const proof = { kind: "attested" as const, header, stateRoot: ZERO_HASH, attestations };
+  await store.saveProof(proof);
+  await assert.rejects(
+    store.saveProof({ ...proof, header: { ...header, height: 2 } }),
+    code("STORAGE_HEIGHT"),
+  );
+  await store.close();
+  const again = await openLedgerStore({ database: postgres, ledgerId });
+  assert.deepEqual(decodeFinalityProof((await again.block(1))!.certificate, header), proof);
   await again.close();
 });
 

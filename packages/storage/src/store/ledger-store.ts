@@ -13,8 +13,9 @@ import {
   type Bytes,
   decodeOutcome,
   encodeBlock,
-  encodeCertificate,
+  encodeFinalityProof,
   encodeOutcome,
+  type FinalityProof,
   type ForeignViewHash,
   fromUtf8,
   HanseError,
@@ -167,12 +168,23 @@ export class PostgresLedgerStore implements LedgerStore {
       senders: senders,
       validUntil,
       block: encodeBlock(block),
-      certificate: encodeCertificate(proof.certificate),
+      certificate: proof === undefined ? new Uint8Array(0) : encodeFinalityProof(proof),
       outcomes: packList(outcomes.map(encodeOutcome)),
       views: packList(viewParts),
       stateRoot: result.stateRoot,
       resultsRoot: result.resultsRoot,
     });
+  }
+
+  async saveProof(proof: FinalityProof): Promise<void> {
+    const { height } = proof.header;
+    const isThere = await this.#link.call("saveProof", {
+      height,
+      proof: encodeFinalityProof(proof),
+    });
+    if (!isThere) {
+      throw new HanseError("STORAGE_HEIGHT", "notFound", `block ${height} is not committed here`);
+    }
   }
 
   async commitGenesis({ ledgerId, genesis, stateRoot }: GenesisCommit): Promise<void> {

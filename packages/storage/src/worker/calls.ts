@@ -14,6 +14,8 @@ export interface DatabaseCalls {
   };
   apply(block: { height: number; changes: Uint8Array }): Hash;
   commit(row: BlockRow): void;
+  /** False when there is no such block. */
+  saveProof(at: { height: number; proof: Uint8Array }): boolean;
   loadRows(changes: Uint8Array): Hash;
   finishLoading(none: null): Hash;
   prove(keys: readonly StateKey[]): {

@@ -72,6 +72,7 @@ const handlers: Handlers = {
   },
   apply: ({ height, changes }) => database!.apply(height, changes),
   commit: (row) => database!.commit(row),
+  saveProof: ({ height, proof }) => database!.saveProof(height, proof),
   loadRows: (changes) => database!.loadRows(changes),
   finishLoading: () => database!.finishLoading(),
   prove: (keys) => database!.prove(keys),

@@ -313,6 +313,23 @@ export class LedgerDatabase {
     return done;
   }
 
+  /** Replaces the finality proof of a committed block, after the commits under way. */
+  saveProof(height: number, proof: Uint8Array): Promise<boolean> {
+    const done = this.#last.then(async () => {
+      this.#refuseAfterFailure();
+      const { rows } = await this.#client.query(
+        `update ${this.#table("$blocks")} set certificate = $2 where height = $1 and height > 0 returning 1`,
+        [height, Buffer.from(proof)],
+      );
+      return rows.length > 0;
+    });
+    this.#last = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
   /**
    * Adds rows without a block and without history; the state root of the committed height changes
    * with them. The first rows take the committed root away, so that a store whose loading did not
