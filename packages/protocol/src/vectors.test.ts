@@ -27,7 +27,7 @@ test("the vector files are what this code computes", async () => {
   for (const [name, text] of vectors) {
     assert.ok(
       readFileSync(new URL(name, folder), "utf8") === text,
-      `${name} differs. Is a changed encoding meant? Then run scripts/make-vectors.ts and say so in CHANGELOG.md and in spec/.`,
+      `${name} differs. Is a changed encoding meant? Then run packages/protocol/scripts/make-vectors.ts and say so in CHANGELOG.md and in spec/.`,
     );
   }
 });

@@ -16,36 +16,49 @@ const bytes = (minLength: number, maxLength = minLength) => fc.uint8Array({ minL
 const hash = bytes(HASH_BYTES);
 const count = fc.nat(1_000_000);
 
+const plain = { noNullPrototype: true } as const;
 const proofs: fc.Arbitrary<FinalityProof> = fc.oneof(
-  fc.record({
-    kind: fc.constant("qc" as const),
-    header: fc.constant(header),
-    certificate: fc.record({
-      kind: fc.constant("finalize" as const),
-      engineEpoch: count,
-      height: count,
-      view: count,
-      validatorsHash: hash,
-      blockHash: hash,
-      signers: bytes(1, 4),
-      signatures: fc.array(bytes(64), { maxLength: 4 }),
-    }),
-  }),
-  fc.record({
-    kind: fc.constant("comet" as const),
-    header: fc.constant(header),
-    stateRoot: hash,
-    signedHeader: bytes(0, 40),
-    validators: bytes(0, 40),
-  }),
-  fc.record({
-    kind: fc.constant("attested" as const),
-    header: fc.constant(header),
-    stateRoot: hash,
-    attestations: fc.array(fc.record({ member: fc.string(), signature: bytes(64) }), {
-      maxLength: 4,
-    }),
-  }),
+  fc.record(
+    {
+      kind: fc.constant("qc" as const),
+      header: fc.constant(header),
+      certificate: fc.record(
+        {
+          kind: fc.constant("finalize" as const),
+          engineEpoch: count,
+          height: count,
+          view: count,
+          validatorsHash: hash,
+          blockHash: hash,
+          signers: bytes(1, 4),
+          signatures: fc.array(bytes(64), { maxLength: 4 }),
+        },
+        plain,
+      ),
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      kind: fc.constant("comet" as const),
+      header: fc.constant(header),
+      stateRoot: hash,
+      signedHeader: bytes(0, 40),
+      validators: bytes(0, 40),
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      kind: fc.constant("attested" as const),
+      header: fc.constant(header),
+      stateRoot: hash,
+      attestations: fc.array(fc.record({ member: fc.string(), signature: bytes(64) }, plain), {
+        maxLength: 4,
+      }),
+    },
+    plain,
+  ),
 );
 
 test("proofs come back", () => {
