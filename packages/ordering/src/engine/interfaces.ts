@@ -4,12 +4,14 @@
  */
 import type {
   Block,
+  BlockHeader,
   Bytes,
   FinalityProof,
   Hash,
   PublicKey,
   QuorumRule,
   ValidatorId,
+  ValidatorInfo,
   ValidatorSet,
   VoteKind,
 } from "@hanse/protocol";
@@ -195,11 +197,108 @@ export type SignerQuarantine =
   | "log-truncated"
   | "duplicate-key";
 
-/** Pure rule on who validates and proposes. */
+/** What a policy sees of a block. */
+export type PolicyHeader = Pick<BlockHeader, "height" | "time" | "proposer" | "policyExtra">;
+
+/** Below height 1: genesis's time, no proposer, no extra bytes. */
+export type PolicyParent = Pick<BlockHeader, "height" | "time" | "policyExtra">;
+
+/**
+ * What a final block tells its policy. Everything comes from the block and the state below it, so
+ * that each node, and each replay, gives the same.
+ */
+export interface PolicyFacts {
+  readonly header: PolicyHeader;
+  readonly parent: PolicyParent;
+  /** In force at this height: its rota decided who proposed. */
+  readonly set: ValidatorSet;
+  /** What this block's updates are laid upon: in force at the next height, with governance's changes of this block. */
+  readonly latest: ValidatorSet;
+  /**
+   * Finalize votes that this block puts on the ledger: `lastCert` shows those of the height below,
+   * late votes those of up to `LATE_VOTE_HEIGHTS` below. `present` is a part of the `eligible`
+   * members of the set of that height.
+   */
+  readonly votes: readonly {
+    readonly height: Height;
+    readonly eligible: readonly ValidatorId[];
+    readonly present: readonly ValidatorId[];
+  }[];
+  /** Members whom governance or proven evidence denies proposing: a policy never gives it back to them. */
+  readonly barred: readonly ValidatorId[];
+  /** Observations that transactions of this block brought, in the block's order (policy `posr` with probing). */
+  readonly reports?: readonly ProbeReport[];
+  /** Windows of planned maintenance announced by transactions of this block. */
+  readonly maintenance?: readonly MaintenanceNotice[];
+  /** Admitted by governance and ready, but not in the set: who may come in when the policy chooses (`posr` with probing). */
+  readonly candidates?: readonly Omit<ValidatorInfo, "vote" | "propose">[];
+}
+
+/** What one prober saw in one epoch; bits of slot 0 to 11, lowest bit first. */
+export interface ProbeReport {
+  readonly prober: ValidatorId;
+  readonly epoch: number;
+  readonly targets: readonly {
+    readonly id: ValidatorId;
+    /** Slots in which the prober asked. */
+    readonly asked: number;
+    /** Of these, the slots with a valid signed answer in time. */
+    readonly answered: number;
+  }[];
+}
+
+/** A member will be away from the start of `fromEpoch` to the start of `toEpoch`. */
+export interface MaintenanceNotice {
+  readonly id: ValidatorId;
+  readonly fromEpoch: number;
+  readonly toEpoch: number;
+}
+
+export interface PolicyOutcome {
+  /** The policy's record, to be kept on the ledger and handed back at the next height. */
+  readonly state: Bytes;
+  /**
+   * The difference between what the policy wants and `latest`. What is not applied (governance
+   * changes the set in the same block) comes again with the next block: dropping it is safe.
+   */
+  readonly updates: readonly ValidatorUpdate[];
+}
+
+/** Who may make a fresh block of view 0 at a moment. */
+export interface Turn {
+  /** Undefined: nobody, until `untilMs`. */
+  readonly proposer: ValidatorId | undefined;
+  /** First moment, milliseconds since 1970, at which the answer may be another. */
+  readonly untilMs: number;
+}
+
+/** Pure rule on who validates and proposes; integers only. */
 export interface ValidatorPolicy {
   readonly kind: PolicyKind;
+  /** Who proposes in a view; where the policy has a `turn`, in views above 0 only. */
   leader(set: ValidatorSet, height: Height, view: View): ValidatorId;
+  /**
+   * Time slots: who may make a fresh block of view 0 with this time in its header. The driver asks
+   * with the time that the header would carry, waits until `untilMs` when it is not its turn, and
+   * adds that pause to the time of view 0. Absent: `leader` decides in view 0 as well.
+   */
+  turn?(set: ValidatorSet, parent: PolicyParent, time: number): Turn;
+  /** `policyExtra` of a fresh block with this time in its header; absent: empty. */
+  policyExtra?(time: number): Bytes;
+  /**
+   * Asked before any vote for a fresh block, of any view, and never a matter of the voter's clock:
+   * proposer, time, and extra bytes fit the policy. Absent: the proposer is `leader`'s and the
+   * extra bytes are empty.
+   */
+  mayPropose?(set: ValidatorSet, header: PolicyHeader, parent: PolicyParent, view: View): boolean;
+  /** The record before the policy's first block; absent: it keeps none, and `afterBlock` is absent. */
+  initialState?(first: { readonly height: Height; readonly set: ValidatorSet }): Bytes;
+  /** The rule's step after each final block, within its execution. Bounded by the members' number. */
+  afterBlock?(state: Bytes, facts: PolicyFacts): PolicyOutcome;
 }
+
+/** A finalize vote counts as presence if the ledger holds it within so many blocks above its height. */
+export const LATE_VOTE_HEIGHTS = 4;
 
 export interface Clock {
   /** Milliseconds since 1970. */
