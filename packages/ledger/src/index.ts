@@ -16,6 +16,13 @@ export {
   type MempoolLimits,
   type MempoolStats,
 } from "./mempool/mempool.ts";
+export {
+  type BlockFacts,
+  type BlockRule,
+  NO_RULE_RESULT,
+  type RuleResult,
+  type RulesInForce,
+} from "./pipeline/block-rules.ts";
 export * from "./pipeline/interfaces.ts";
 export {
   createLedger,

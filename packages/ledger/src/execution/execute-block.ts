@@ -12,8 +12,10 @@ import {
   createOverlay,
   type RowRef,
   type StateChange,
+  type StateOverlay,
   type StateView,
 } from "@hanse/state";
+import { type BlockRule, NO_RULE_RESULT, type RuleResult } from "../pipeline/block-rules.ts";
 import type {
   BlockContext,
   ContractEngine,
@@ -39,6 +41,7 @@ export interface ExecutionParts {
   readonly engines: ReadonlyMap<string, ContractEngine>;
   readonly resolveSender: (view: StateView, key: PublicKey, keyHash: Hash) => Sender;
   readonly senderRows: ((transaction: DecodedTransaction) => readonly RowRef[]) | undefined;
+  readonly rule?: BlockRule | undefined;
 }
 
 export interface Executed {
@@ -46,6 +49,9 @@ export interface Executed {
   readonly changes: readonly StateChange[];
   readonly views: readonly ForeignView[];
   readonly fuelUsed: bigint;
+  readonly rule: RuleResult;
+  /** In force for the next block. */
+  readonly next: Pick<ChainTip, "params" | "paramsHash">;
 }
 
 export function blockContext(ledgerId: Hash, block: Block, tip: ChainTip): BlockContext {
@@ -77,8 +83,35 @@ function missingRows(parts: ExecutionParts, prepared: PreparedBlock): RowRef[] {
 }
 
 /**
+ * What the ledger's own rule makes of the block, behind its last transaction.
+ * @throws HanseError `LEDGER_RULE_FAILED`: a bug, never input.
+ */
+function runRule(
+  { rule }: ExecutionParts,
+  block: BlockContext,
+  { header, lastCert, evidence, transactions }: Block,
+  overlay: StateOverlay,
+  tip: ChainTip,
+): Pick<Executed, "rule" | "next"> {
+  if (rule === undefined) return { rule: NO_RULE_RESULT, next: tip };
+  overlay.begin(transactions.length);
+  try {
+    const result = rule.afterBlock({ block, header, lastCert, evidence }, overlay);
+    return { rule: result, next: result.rulesChanged ? rule.inForce(overlay) : tip };
+  } catch (cause) {
+    throw new HanseError(
+      "LEDGER_RULE_FAILED",
+      "corrupt",
+      `rule ${rule.name} failed on block ${block.height}: ${toHanseError(cause).message}`,
+      { cause, details: { height: block.height, rule: rule.name } },
+    );
+  }
+}
+
+/**
  * Deterministic given the state below. Loads the rows it surely needs in one go, then never waits.
- * @throws HanseError `LEDGER_ENGINE_FAILED` when an engine breaks its contract: a bug, never input.
+ * @throws HanseError `LEDGER_ENGINE_FAILED` or `LEDGER_RULE_FAILED` when an engine or the rule
+ * breaks its contract: a bug, never input.
  */
 export async function executeBlock(
   parts: ExecutionParts,
@@ -161,5 +194,6 @@ export async function executeBlock(
     });
     if (bytes !== undefined) views.push({ engine: engine.kind, hash: sha256(bytes), bytes });
   }
-  return { outcomes, changes: overlay.changes(), views, fuelUsed };
+  const ruled = runRule(parts, block, prepared.block, overlay, tip);
+  return { outcomes, changes: overlay.changes(), views, fuelUsed, ...ruled };
 }

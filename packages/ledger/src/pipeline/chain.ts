@@ -185,7 +185,7 @@ export function createChain(parts: ChainParts): Chain {
       halt({ kind: "engine", message, facts: { height, cause } });
       throw cause;
     }
-    const { outcomes, changes, views } = executed;
+    const { outcomes, changes, views, rule, next } = executed;
     const resultsRoot = outcomeRoot(outcomes, views);
     const ran = clock.now();
     let stateRoot: Hash;
@@ -200,9 +200,10 @@ export function createChain(parts: ChainParts): Chain {
       height,
       stateRoot,
       resultsRoot,
-      paramsHash: tip.paramsHash,
-      validatorUpdates: [],
-      changed: outcomes.length > 0,
+      paramsHash: next.paramsHash,
+      validatorUpdates: rule.validatorUpdates,
+      ...(rule.engineSwitch === undefined ? {} : { engineSwitch: rule.engineSwitch }),
+      changed: outcomes.length > 0 || rule.changed,
     };
     const transactions = prepared.transactions.map((item) => item.transaction);
     const commit: BlockCommit = {
@@ -213,7 +214,9 @@ export function createChain(parts: ChainParts): Chain {
       views,
     };
     pending.set(height, { commit, prepared, written: undefined });
-    tip = { ...tip, height, hash: decided.hash, time: header.time, stateRoot, resultsRoot };
+    const { params, paramsHash } = next;
+    const { hash } = decided;
+    tip = { height, hash, time: header.time, stateRoot, resultsRoot, params, paramsHash };
     record(commit, prepared, [began, ran, clock.now()]);
     settlePool(prepared, height, header.time);
     return result;

@@ -6,6 +6,7 @@ import type { Unavailable } from "../admission/admission.ts";
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from "../admission/admission.ts";
 import { DEFAULT_JOURNAL_LIMITS, type JournalLimits } from "../journal/journal.ts";
 import { DEFAULT_MEMPOOL_LIMITS, type MempoolLimits } from "../mempool/mempool.ts";
+import type { BlockRule } from "./block-rules.ts";
 import type {
   ContractEngine,
   DecodedTransaction,
@@ -121,6 +122,8 @@ export interface LedgerOptions {
   readonly senderRows?: (transaction: DecodedTransaction) => readonly RowRef[];
   /** Writes the state of height 0; called once in the life of the ledger on this node. */
   readonly seed: (overlay: StateOverlay) => void;
+  /** What happens after the transactions of every block; without it the limits are the genesis's. */
+  readonly rule?: BlockRule;
   /** One verdict for each claim, in order. */
   readonly verifyBatch: (claims: readonly SignatureClaim[]) => Promise<readonly boolean[]>;
   readonly clock: Clock;

@@ -108,8 +108,6 @@ const WAIT_TIMEOUT_MS = 30_000;
 /** Writes height 0 when the store is empty, and says where the chain stands. */
 async function loadTip(options: LedgerOptions, ledgerId: Hash): Promise<ChainTip> {
   const { store, genesis } = options;
-  const params = genesis.params;
-  const common = { params, paramsHash: hashLedgerParams(params) };
   let info = await store.info();
   if (info.height === 0 && equalBytes(info.stateRoot, ZERO_HASH)) {
     const overlay = createOverlay(store.state, 0);
@@ -124,6 +122,11 @@ async function loadTip(options: LedgerOptions, ledgerId: Hash): Promise<ChainTip
     }
   }
   const { height, stateRoot, resultsRoot, blockHash } = info;
+  const { params } = genesis;
+  const common = options.rule?.inForce(store.state) ?? {
+    params,
+    paramsHash: hashLedgerParams(params),
+  };
   if (height === 0) {
     return { ...common, height, hash: ledgerId, time: genesis.time, stateRoot, resultsRoot };
   }
@@ -264,6 +267,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       engines,
       resolveSender: options.resolveSender,
       senderRows: options.senderRows,
+      rule: options.rule,
     },
     log,
     metrics,

@@ -4,8 +4,6 @@
  */
 import {
   type BlockHeader,
-  type Certificate,
-  certificateOf,
   decodeBlock,
   decodeFinalityProof,
   encodeKvValue,
@@ -13,6 +11,7 @@ import {
   encodeSchemaValue,
   encodeSequenceValue,
   equalBytes,
+  type FinalityProof,
   HanseError,
   type Hash,
   hashLeaf,
@@ -56,7 +55,7 @@ export interface ReceiptParts {
 
 interface Loaded {
   readonly header: BlockHeader;
-  readonly certificate: Certificate;
+  readonly proof: FinalityProof;
   readonly transactions: readonly Uint8Array[];
 }
 
@@ -74,8 +73,16 @@ function createLoader(store: LedgerStore): (height: number) => Promise<Loaded> {
       );
     }
     const { header, transactions } = decodeBlock(stored.bytes);
-    const certificate = certificateOf(decodeFinalityProof(stored.certificate, header));
-    const block = { header, transactions, certificate };
+    if (stored.certificate.length === 0) {
+      throw new HanseError(
+        "LEDGER_RECEIPT_UNPROVEN",
+        "unavailable",
+        `block ${height} is final, but its proof is still being collected: ask again`,
+        { details: { retryAfterSeconds: 1 } },
+      );
+    }
+    const proof = decodeFinalityProof(stored.certificate, header);
+    const block = { header, transactions, proof };
     loaded.set(height, block);
     return block;
   };
@@ -165,7 +172,7 @@ async function proveState(store: LedgerStore, keys: readonly StateKey[]): Promis
 
 /**
  * @throws HanseError `LEDGER_TX_UNKNOWN`, `LEDGER_RECEIPT_EMPTY`, `LEDGER_BLOCK_PRUNED`,
- * `LEDGER_RECEIPT_SETS`, `LEDGER_RECEIPT_BUSY`, `LEDGER_STATE_TAMPERED` or `LEDGER_WAIT_TIMEOUT`.
+ * `LEDGER_RECEIPT_UNPROVEN`, `LEDGER_RECEIPT_SETS`, `LEDGER_RECEIPT_BUSY`, `LEDGER_STATE_TAMPERED` or `LEDGER_WAIT_TIMEOUT`.
  */
 export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest): Promise<Receipt> {
   const { store, ledgerId } = parts;
@@ -251,12 +258,12 @@ export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest)
     );
   }
   const sets = await leadFromGenesis();
-  const blocks: Loaded[] = [];
-  for (const height of [...heights].sort((a, b) => a - b)) blocks.push(await load(height));
+  const blocks: FinalityProof[] = [];
+  for (const height of [...heights].sort((a, b) => a - b)) blocks.push((await load(height)).proof);
   return {
     ledgerId,
     sets,
-    blocks: blocks.map(({ header, certificate }) => ({ header, certificate })),
+    blocks,
     ...(transaction === undefined ? {} : { transaction }),
     facts,
     documents,

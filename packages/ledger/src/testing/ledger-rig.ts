@@ -36,6 +36,7 @@ import {
   voteMessage,
 } from "@hanse/protocol";
 import {
+  type BlockRule,
   type ContractEngine,
   createLedger,
   createMemoryLedgerStore,
@@ -104,6 +105,7 @@ export interface RigOptions {
   readonly params?: Partial<LedgerParams>;
   readonly limits?: LedgerOptions["limits"];
   readonly engines?: readonly ContractEngine[];
+  readonly rule?: BlockRule;
 }
 
 export async function createRigGenesis(options: RigOptions = {}) {
@@ -190,6 +192,7 @@ export async function createRigNode(
     log: SILENT_LOG,
     onAlarm: (alarm) => alarms.push(alarm),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.rule === undefined ? {} : { rule: options.rule }),
     ...(options.unavailable === undefined ? {} : { unavailable: options.unavailable }),
   });
   return { ledger, store, disk, clock, alarms, verified: () => verified };
