@@ -8,6 +8,7 @@ export * from "./encoding/cbor.ts";
 export * from "./encoding/fields.ts";
 export * from "./errors/hanse-error.ts";
 export * from "./errors/nearest-name.ts";
+export * from "./finality/attested.ts";
 export * from "./finality/finality-proof.ts";
 export * from "./genesis/genesis-document.ts";
 export * from "./genesis/genesis-json.ts";

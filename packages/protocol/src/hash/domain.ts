@@ -28,6 +28,7 @@ export const DOMAINS = {
   stateKey: "hanse/state-key/1",
   stateValue: "hanse/state-value/1",
   attestation: "hanse/attestation/1",
+  ordered: "hanse/ordered/1",
   evidence: "hanse/evidence/1",
   results: "hanse/results/1",
 } as const;
