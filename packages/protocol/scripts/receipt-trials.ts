@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import {
-  type CertifiedHeader,
   encodeReceipt,
   hashHeader,
+  type QcProof,
   type Receipt,
   readyKeyBackends,
   type TrustedSet,
@@ -16,7 +16,7 @@ import { certify, createSampleLedger, createSampleReceipt } from "./sample-ledge
 
 await readyKeyBackends();
 export const ledger = createSampleLedger();
-export const receipt: Receipt = createSampleReceipt(ledger);
+export const receipt = createSampleReceipt(ledger);
 
 export function judge(changed: Partial<Receipt>) {
   return verifyReceipt(encodeReceipt({ ...receipt, ...changed }), { genesis: ledger.genesis });
@@ -41,12 +41,13 @@ export function trustAt(height: number): TrustedSet {
 /** The block of a height with its header changed and certified anew by the members given. */
 export function forge(
   height: number,
-  change: Partial<CertifiedHeader["header"]>,
+  change: Partial<QcProof["header"]>,
   members?: number[],
-): CertifiedHeader {
+): QcProof {
   const { header: old, certificate, set } = ledger.blocks[height - 1]!;
   const header = { ...old, ...change };
   return {
+    kind: "qc",
     header,
     certificate: certify(
       {
@@ -64,6 +65,6 @@ export function forge(
   };
 }
 
-export function withBlock(at: number, block: CertifiedHeader): readonly CertifiedHeader[] {
-  return receipt.blocks.map((old, i) => (i === at ? block : old));
+export function withBlock(at: number, block: Omit<QcProof, "kind">): readonly QcProof[] {
+  return receipt.blocks.map((old, i) => (i === at ? { ...block, kind: "qc" } : old));
 }

@@ -7,7 +7,6 @@ import {
   assembleCertificate,
   type BlockHeader,
   type Bytes,
-  type CertifiedHeader,
   createKeyPair,
   createValidatorSet,
   DEFAULT_LEDGER_PARAMS,
@@ -34,6 +33,7 @@ import {
   type Outcome,
   outcomeLeaves,
   outcomeRoot,
+  type QcProof,
   type Receipt,
   type ReceiptTransaction,
   type SignedVote,
@@ -205,7 +205,7 @@ export const SAMPLE_SCHEMA: StateSchema = {
   indexes: ["title"],
 };
 
-export interface SampleBlock extends CertifiedHeader {
+export interface SampleBlock extends QcProof {
   readonly hash: Hash;
   readonly set: ValidatorSet;
   readonly transactions: readonly Bytes[];
@@ -335,6 +335,7 @@ export function createSampleLedger(network?: string): SampleLedger {
       [0, 1, 2, 3].filter((member) => height === 5 || member !== height % 4),
     );
     blocks.push({
+      kind: "qc",
       header,
       certificate,
       hash,
@@ -377,19 +378,21 @@ export function sampleHeaders(
   ledger: SampleLedger,
   heights: readonly number[],
   from = 1,
-): CertifiedHeader[] {
+): QcProof[] {
   const last = Math.max(...heights);
   const handovers = [2, 4].filter((height) => height >= from && height < last);
   return [...new Set([...handovers, ...heights])]
     .sort((a, b) => a - b)
     .map((height) => {
       const { header, certificate } = ledger.blocks[height - 1]!;
-      return { header, certificate };
+      return { kind: "qc", header, certificate };
     });
 }
 
 /** A receipt of a transaction at height 3 and of the state after 6, through two changes of set. */
-export function createSampleReceipt(ledger: SampleLedger = createSampleLedger()): Receipt {
+export function createSampleReceipt(
+  ledger: SampleLedger = createSampleLedger(),
+): Omit<Receipt, "blocks"> & { readonly blocks: readonly QcProof[] } {
   const table = "1_deeds";
   return {
     ledgerId: ledger.ledgerId,

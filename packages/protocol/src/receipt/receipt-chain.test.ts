@@ -15,12 +15,15 @@ import {
   createSampleReceipt,
   namedKeyPair,
   sampleHeaders,
+  sampleStateRoot,
 } from "../../scripts/sample-ledger.ts";
 import { hashHeader } from "../block/header.ts";
 import { createValidatorSet } from "../block/validator-set.ts";
 import { utf8 } from "../encoding/bytes.ts";
+import { type AttestedProof, attestationMessage } from "../finality/finality-proof.ts";
 import { sha256 } from "../hash/domain.ts";
-import { encodeReceipt } from "./receipt.ts";
+import { signMessage } from "../keys/signatures.ts";
+import { decodeReceipt, encodeReceipt } from "./receipt.ts";
 import { verifyReceipt } from "./receipt-verdict.ts";
 
 test("another ledger's receipt is refused, even with the same validators", () => {
@@ -82,7 +85,7 @@ test("members of a past set cannot go on after handing over", () => {
     validatorsHash: set.hash,
     blockHash: hashHeader(header),
   } as const;
-  const forged = { header, certificate: certify(subject, set) };
+  const forged = { kind: "qc", header, certificate: certify(subject, set) } as const;
   assertRefused(
     { sets: [set], blocks: [receipt.blocks[0]!, forged, ...receipt.blocks.slice(2)] },
     /lacks the set that the block below hands over to/,
@@ -116,7 +119,7 @@ test("too few signers, absent members, another kind, another epoch", () => {
   );
   assertRefused({ blocks: block({ signers: Uint8Array.of(0x17) }) }, /member that the set/);
   assertRefused({ blocks: block({ signers: Uint8Array.of(7, 0) }) }, /bitmap must have 1 bytes/);
-  assertRefused({ blocks: block({ kind: "notarize", parentView: -1 }) }, /not finalize/);
+  assertRefused({ blocks: block({ kind: "notarize", parentView: -1 }) }, /a finalize certificate/);
   assertRefused({ blocks: block({ engineEpoch: 1 }) }, /engineEpoch is 1, expected 0/);
   assertRefused({ blocks: block({ height: 4 }) }, /height is 4, expected 3/);
   assertRefused({ blocks: block({ view: certificate.view + 1 }) }, /does not hold/);
@@ -131,7 +134,13 @@ test("every bit of every signature counts, also beyond the quorum", () => {
   const { header, certificate } = blocks[five]!;
   const signatures = certificate.signatures.map((s, i) => (i === 3 ? new Uint8Array(64) : s));
   assertRefused(
-    { blocks: blocks.with(five, { header, certificate: { ...certificate, signatures } }) },
+    {
+      blocks: blocks.with(five, {
+        kind: "qc",
+        header,
+        certificate: { ...certificate, signatures },
+      }),
+    },
     /signature of .* does not hold/,
   );
 });
@@ -162,6 +171,38 @@ test("a height certified twice and a first block that does not follow the genesi
   assert.equal(judge({ blocks: first }).ok, true);
   const orphan = forge(1, { parentHash: sha256(utf8("elsewhere")) });
   assertRefused({ blocks: [orphan, ...first.slice(1)] }, /does not follow the ledger's genesis/);
+});
+
+test("blocks of another engine: version 2, by a quorum of the set's own rule", () => {
+  const { header } = receipt.blocks[2]!;
+  const set = ledger.setAt(header.height);
+  const attest = (places: readonly number[], blockHash = hashHeader(header)): AttestedProof => {
+    const { ledgerId, engineEpoch, height } = header;
+    const stateRoot = sampleStateRoot(ledger.blocks[height - 1]!.state);
+    const message = attestationMessage({ ledgerId, engineEpoch, height, blockHash, stateRoot });
+    const attestations = places.map((place) => {
+      const { id } = set.members[place]!;
+      return { member: id, signature: signMessage(namedKeyPair(id), message) };
+    });
+    return { kind: "attested", header, stateRoot, attestations };
+  };
+  const mixed = (proof: AttestedProof) => ({ blocks: receipt.blocks.with(2, proof as never) });
+  const bytes = encodeReceipt({ ...receipt, ...mixed(attest([0, 2, 3])) });
+  assert.equal(bytes[8], 2);
+  assert.equal(encodeReceipt(receipt)[8], 1);
+  assert.deepEqual(encodeReceipt(decodeReceipt(bytes)), bytes);
+  assert.equal(judge(mixed(attest([0, 2, 3]))).ok, true);
+  assertRefused(mixed(attest([0, 2, 3], ledger.blocks[0]!.hash)), /signature of .* does not hold/);
+  assertRefused(mixed(attest([0, 2])), /weight 2 is below/);
+  const swapped = bytes.slice();
+  swapped[8] = 1;
+  const verdict = verifyReceipt(swapped, { genesis: ledger.genesis });
+  assert.match(verdict.reason ?? "", /canonical form/);
+  swapped[8] = 3;
+  assert.match(
+    verifyReceipt(swapped, { genesis: ledger.genesis }).reason ?? "",
+    /version 3; this program reads versions 1 and 2/,
+  );
 });
 
 test("missing blocks and left-over sets are refused", () => {

@@ -2,6 +2,7 @@
 
 import { hashHeader } from "../block/header.ts";
 import { type Bytes, toHex } from "../encoding/bytes.ts";
+import type { FinalityProof } from "../finality/finality-proof.ts";
 import { publicKeyToText } from "../keys/key-text.ts";
 import type { StateKey } from "../merkle/state-proof.ts";
 import type { StateColumnValue } from "../merkle/state-value.ts";
@@ -38,6 +39,44 @@ function outcomeToJson(outcome: Outcome): JsonObject {
 
 const allHex = (list: readonly Bytes[]) => list.map(toHex);
 
+function proofToJson(proof: FinalityProof): JsonObject {
+  switch (proof.kind) {
+    case "qc": {
+      const { view, signers, signatures } = proof.certificate;
+      return { certificate: { view, signers: toHex(signers), signatures: allHex(signatures) } };
+    }
+    case "comet": {
+      const { stateRoot, signedHeader, validators } = proof;
+      const hex = { signedHeader: toHex(signedHeader), validators: toHex(validators) };
+      return { comet: { stateRoot: toHex(stateRoot), ...hex } };
+    }
+    case "attested": {
+      const attestations = proof.attestations.map(({ member, signature }) => ({
+        member,
+        signature: toHex(signature),
+      }));
+      return { attested: { stateRoot: toHex(proof.stateRoot), attestations } };
+    }
+  }
+}
+
+/** A header and its proof. Reading it proves nothing. */
+export function finalityProofToJson(proof: FinalityProof): JsonObject {
+  const { header } = proof;
+  return {
+    height: header.height,
+    hash: toHex(hashHeader(header)),
+    time: header.time,
+    proposer: header.proposer,
+    txCount: header.txCount,
+    prevStateRoot: toHex(header.prevStateRoot),
+    prevResultsRoot: toHex(header.prevResultsRoot),
+    validatorsHash: toHex(header.validatorsHash),
+    nextValidatorsHash: toHex(header.nextValidatorsHash),
+    ...proofToJson(proof),
+  };
+}
+
 /** Everything that a receipt holds. Reading it proves nothing. */
 export function receiptToJson(receipt: Receipt): JsonObject {
   const { transaction: t } = receipt;
@@ -48,22 +87,7 @@ export function receiptToJson(receipt: Receipt): JsonObject {
       quorum: set.quorum,
       members: set.members.map(({ key, ...member }) => ({ ...member, key: publicKeyToText(key) })),
     })),
-    blocks: receipt.blocks.map(({ header, certificate }) => ({
-      height: header.height,
-      hash: toHex(hashHeader(header)),
-      time: header.time,
-      proposer: header.proposer,
-      txCount: header.txCount,
-      prevStateRoot: toHex(header.prevStateRoot),
-      prevResultsRoot: toHex(header.prevResultsRoot),
-      validatorsHash: toHex(header.validatorsHash),
-      nextValidatorsHash: toHex(header.nextValidatorsHash),
-      certificate: {
-        view: certificate.view,
-        signers: toHex(certificate.signers),
-        signatures: allHex(certificate.signatures),
-      },
-    })),
+    blocks: receipt.blocks.map(finalityProofToJson),
     transaction:
       t === undefined
         ? null

@@ -4,11 +4,11 @@
  * byte of it is left unchecked. The checks run in the order of spec/receipts.md and end at the
  * first that fails.
  */
-import { verifyCertificate } from "../block/certificate-verdict.ts";
-import { hashHeader } from "../block/header.ts";
+import { type BlockHeader, hashHeader } from "../block/header.ts";
 import type { ValidatorSet } from "../block/validator-set.ts";
 import { type Bytes, equalBytes, toHex } from "../encoding/bytes.ts";
 import { HanseError } from "../errors/hanse-error.ts";
+import { verifyFinality } from "../finality/finality-verdict.ts";
 import { genesisValidatorSet, ledgerIdOf } from "../genesis/genesis-document.ts";
 import type { Hash } from "../hash/domain.ts";
 import { verifySignature } from "../keys/signatures.ts";
@@ -23,13 +23,7 @@ import {
 import { hashLeaf, rootOfMerklePath, verifyMerklePath } from "../merkle/transaction-tree.ts";
 import { hashOutcome, OUTCOME_OK, resultsRoot } from "../outcome/outcome.ts";
 import { decodeNativeTransaction, TRANSACTION_FORMS } from "../transaction/native.ts";
-import {
-  type CertifiedHeader,
-  decodeReceipt,
-  type Receipt,
-  type ReceiptTransaction,
-  type StateFact,
-} from "./receipt.ts";
+import { decodeReceipt, type Receipt, type ReceiptTransaction, type StateFact } from "./receipt.ts";
 import {
   createDigestSearch,
   describeStateKey,
@@ -86,7 +80,8 @@ class CheckList {
 }
 
 /** A header that a set of the receipt's chain certified, with the set's place in the chain. */
-interface CheckedHeader extends CertifiedHeader {
+interface CheckedHeader {
+  readonly header: BlockHeader;
   readonly hash: Hash;
   readonly set: number;
 }
@@ -132,10 +127,11 @@ function checkBlocks(
   let below: CheckedHeader | undefined;
   let handedOver = false;
   reigns[0]!.first = firstHeight ?? 0;
-  for (const { header, certificate } of receipt.blocks) {
+  for (const proof of receipt.blocks) {
+    const { header } = proof;
     const reign = reigns[current]!;
     list.run(`block ${header.height}`, () => {
-      const at: CheckedHeader = { header, certificate, hash: hashHeader(header), set: current };
+      const at: CheckedHeader = { header, hash: hashHeader(header), set: current };
       if (!equalBytes(header.ledgerId, receipt.ledgerId)) refuse("it belongs to another ledger");
       checkLink(below, at, receipt.ledgerId);
       // Members of a past set can still sign: their power ended with the block that handed over.
@@ -149,18 +145,11 @@ function checkBlocks(
         refuse(`its validator set began at ${header.lastSetChangeHeight}, expected ${started}`);
       }
       reign.first = started;
-      const verdict = verifyCertificate(certificate, reign.set, receipt.ledgerId, {
-        subject: {
-          kind: "finalize",
-          engineEpoch: header.engineEpoch,
-          height: header.height,
-          blockHash: at.hash,
-        },
-      });
-      if (!verdict.ok) refuse(`certificate: ${verdict.reason}`);
+      const verdict = verifyFinality(proof, { ledgerId: receipt.ledgerId, set: reign.set });
+      if (!verdict.ok) refuse(verdict.reason);
       headers.set(header.height, at);
       below = at;
-      const { length } = certificate.signatures;
+      const { length } = verdict.signers;
       return [`${shortHex(at.hash)} certified by ${length} of ${reign.set.members.length}`, at];
     });
     if (equalBytes(header.nextValidatorsHash, reign.set.hash)) continue;

@@ -3,8 +3,7 @@
  * with no node and no network. A receipt is a file of magic, version and one deterministic CBOR
  * value; `verifyReceipt` judges it.
  */
-import { type Certificate, decodeCertificate, encodeCertificate } from "../block/certificate.ts";
-import { type BlockHeader, decodeHeader, encodeHeader } from "../block/header.ts";
+import { decodeHeader, encodeHeader } from "../block/header.ts";
 import {
   type ValidatorSet,
   validatorSetFromCbor,
@@ -14,6 +13,11 @@ import { type Bytes, concatBytes, equalBytes, utf8 } from "../encoding/bytes.ts"
 import { type CborValue, decodeCbor, encodeCbor } from "../encoding/cbor.ts";
 import { asArray, asBytes, asText, asUint } from "../encoding/fields.ts";
 import { HanseError } from "../errors/hanse-error.ts";
+import {
+  decodeFinalityProof,
+  encodeFinalityProof,
+  type FinalityProof,
+} from "../finality/finality-proof.ts";
 import { HASH_BYTES, type Hash } from "../hash/domain.ts";
 import {
   STATE_PROOF_DEPTH_MAX,
@@ -28,7 +32,12 @@ import {
   type Outcome,
 } from "../outcome/outcome.ts";
 
-export const RECEIPT_VERSION = 1;
+/**
+ * Version 1 holds certificates of the built-in engine alone; version 2 is the same file with proofs
+ * of any engine, and at least one of another. So every receipt has one encoding, and readers of
+ * version 1 go on reading all that they can judge.
+ */
+export const RECEIPT_VERSIONS = [1, 2] as const;
 /** The first eight bytes of a receipt file; the version byte follows. */
 export const RECEIPT_MAGIC: Bytes = utf8("HANSERCT");
 /** Usual ending of a receipt's file name. */
@@ -42,12 +51,6 @@ export const RECEIPT_FACTS_MAX = 10_000;
 export const RECEIPT_DOCUMENTS_MAX = 1_000;
 /** Steps of a path in a tree of transactions or outcomes. */
 const TREE_PATH_MAX = 53;
-
-/** A header and the finality certificate of its height. */
-export interface CertifiedHeader {
-  readonly header: BlockHeader;
-  readonly certificate: Certificate;
-}
 
 /** A transaction in the block of its height and its outcome under the header above. */
 export interface ReceiptTransaction {
@@ -85,7 +88,7 @@ export interface Receipt {
    * By height, ascending: the last header before each change of the set, and the headers that the
    * transaction and the facts are proven against.
    */
-  readonly blocks: readonly CertifiedHeader[];
+  readonly blocks: readonly FinalityProof[];
   readonly transaction?: ReceiptTransaction;
   /** A row that is there needs the schema of its table as a fact of the same height. */
   readonly facts: readonly StateFact[];
@@ -129,13 +132,17 @@ function factToCbor(fact: StateFact): CborValue {
   return [fact.height, keyParts, value, value === null ? absence : null, siblings];
 }
 
+function versionOf({ blocks }: Receipt): (typeof RECEIPT_VERSIONS)[number] {
+  return blocks.every((proof) => proof.kind === "qc") ? 1 : 2;
+}
+
 /** The bytes of a receipt file. */
 export function encodeReceipt(receipt: Receipt): Bytes {
   const { transaction: t } = receipt;
   const body = encodeCbor([
     receipt.ledgerId,
     receipt.sets.map(validatorSetToCbor),
-    receipt.blocks.map((b) => [encodeHeader(b.header), encodeCertificate(b.certificate)]),
+    receipt.blocks.map((proof) => [encodeHeader(proof.header), encodeFinalityProof(proof)]),
     t === undefined
       ? null
       : [
@@ -150,7 +157,7 @@ export function encodeReceipt(receipt: Receipt): Bytes {
     receipt.facts.map(factToCbor),
     receipt.documents as Bytes[],
   ]);
-  return concatBytes(RECEIPT_MAGIC, Uint8Array.of(RECEIPT_VERSION), body);
+  return concatBytes(RECEIPT_MAGIC, Uint8Array.of(versionOf(receipt)), body);
 }
 
 function invalid(message: string): never {
@@ -255,8 +262,10 @@ export function decodeReceipt(bytes: Bytes): Receipt {
   if (bytes.length <= start || !equalBytes(bytes.subarray(0, start), RECEIPT_MAGIC)) {
     invalid("this file is not a receipt: it does not begin with HANSERCT");
   }
-  if (bytes[start] !== RECEIPT_VERSION) {
-    invalid(`receipt version ${bytes[start]}; this program reads version ${RECEIPT_VERSION}`);
+  if (!RECEIPT_VERSIONS.some((version) => version === bytes[start])) {
+    invalid(
+      `receipt version ${bytes[start]}; this program reads versions ${RECEIPT_VERSIONS.join(" and ")}`,
+    );
   }
   const [ledgerId, sets, blocks, transaction, facts, documents] = asArray(
     decodeCbor(bytes.subarray(start + 1)),
@@ -267,11 +276,11 @@ export function decodeReceipt(bytes: Bytes): Receipt {
     ledgerId: asBytes(ledgerId, "receipt.ledgerId", HASH_BYTES),
     sets: readList(sets, "receipt.sets", RECEIPT_BLOCKS_MAX, validatorSetFromCbor),
     blocks: readList(blocks, "receipt.blocks", RECEIPT_BLOCKS_MAX, (item, at) => {
-      const [header, certificate] = asArray(item, at, 2);
-      return {
-        header: decodeHeader(asBytes(header, `${at}.header`)),
-        certificate: decodeCertificate(asBytes(certificate, `${at}.certificate`)),
-      };
+      const [header, proof] = asArray(item, at, 2);
+      return decodeFinalityProof(
+        asBytes(proof, `${at}.proof`),
+        decodeHeader(asBytes(header, `${at}.header`)),
+      );
     }),
     ...(transaction === null || transaction === undefined
       ? {}
