@@ -209,7 +209,6 @@ export type PolicyParent = Pick<BlockHeader, "height" | "time" | "policyExtra">;
  */
 export interface PolicyFacts {
   readonly header: PolicyHeader;
-  readonly parent: PolicyParent;
   /** In force at this height: its rota decided who proposed. */
   readonly set: ValidatorSet;
   /** What this block's updates are laid upon: in force at the next height, with governance's changes of this block. */
