@@ -11,6 +11,7 @@ export * from "./errors/nearest-name.ts";
 export * from "./finality/attested.ts";
 export * from "./finality/finality-proof.ts";
 export * from "./finality/finality-verdict.ts";
+export * from "./genesis/constitution.ts";
 export * from "./genesis/genesis-document.ts";
 export * from "./genesis/genesis-json.ts";
 export * from "./genesis/genesis-rules.ts";

@@ -10,6 +10,7 @@ import { HanseError } from "../errors/hanse-error.ts";
 import { nearestName } from "../errors/nearest-name.ts";
 import { DOMAINS, HASH_BYTES, type Hash, hashWithDomain } from "../hash/domain.ts";
 import { type PublicKey, publicKeyFromCbor, publicKeyToCbor } from "../keys/algorithms.ts";
+import { type Constitution, constitutionFromCbor, constitutionToCbor } from "./constitution.ts";
 import { validateGenesis } from "./genesis-rules.ts";
 import { type LedgerParams, ledgerParamsFromCbor, ledgerParamsToCbor } from "./parameters.ts";
 
@@ -45,6 +46,9 @@ export interface GenesisValidator {
   readonly propose: number;
 }
 
+export const GENESIS_POLICIES = ["fixed", "dpoa", "posr"] as const;
+export type GenesisPolicy = (typeof GENESIS_POLICIES)[number];
+
 export interface GenesisDocument {
   readonly version: 1;
   readonly network: string;
@@ -59,10 +63,12 @@ export interface GenesisDocument {
     readonly members: readonly GenesisValidator[];
   };
   readonly ordering: "builtin";
-  readonly policy: "fixed";
+  readonly policy: GenesisPolicy;
   /** Kinds of the contract engines that run on the ledger, e.g. `native`, `needle`. */
   readonly engines: readonly string[];
   readonly params: LedgerParams;
+  /** Absent: `DEFAULT_CONSTITUTION`. */
+  readonly governance?: Constitution;
 }
 
 export const GENESIS_VERSION = 1;
@@ -85,6 +91,7 @@ export const GENESIS_FIELDS = {
     "policy",
     "engines",
     "params",
+    "governance",
   ],
   organization: ["id", "name"],
   node: ["id", "org", "key", "tlsFingerprint"],
@@ -137,6 +144,9 @@ export function encodeGenesis(genesis: GenesisDocument): Bytes {
       policy: genesis.policy,
       engines: genesis.engines,
       params: ledgerParamsToCbor(genesis.params),
+      ...(genesis.governance === undefined
+        ? {}
+        : { governance: constitutionToCbor(genesis.governance) }),
     }),
   );
 }
@@ -204,6 +214,9 @@ export function decodeGenesis(bytes: Bytes): GenesisDocument {
     policy: asText(f.get("policy"), "genesis.policy"),
     engines: list(f.get("engines"), "genesis.engines", asText),
     params: ledgerParamsFromCbor(f.get("params"), "genesis.params"),
+    ...(f.has("governance")
+      ? { governance: constitutionFromCbor(f.get("governance"), "genesis.governance") }
+      : {}),
   };
   validateGenesis(genesis as GenesisDocument);
   return genesis as GenesisDocument;

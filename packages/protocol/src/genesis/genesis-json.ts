@@ -3,6 +3,12 @@ import { fromHex, toHex } from "../encoding/bytes.ts";
 import { HanseError } from "../errors/hanse-error.ts";
 import { HASH_BYTES } from "../hash/domain.ts";
 import { publicKeyFromText, publicKeyToText } from "../keys/key-text.ts";
+import {
+  CONSTITUTION_FIELDS,
+  type Constitution,
+  type EvidenceConsequence,
+  type Fraction,
+} from "./constitution.ts";
 import { GENESIS_FIELDS, type GenesisDocument, unknownField } from "./genesis-document.ts";
 import { validateGenesis } from "./genesis-rules.ts";
 import { DEFAULT_LEDGER_PARAMS, type LedgerParams } from "./parameters.ts";
@@ -15,14 +21,21 @@ function wrong(field: string, expected: string): never {
 
 type Json = unknown;
 
-/** A JSON object with exactly the known fields. */
-function readObject(value: Json, at: string, known: readonly string[]): Record<string, Json> {
+/** A JSON object with exactly the known fields, but for those that may be absent. */
+function readObject(
+  value: Json,
+  at: string,
+  known: readonly string[],
+  absent: readonly string[] = [],
+): Record<string, Json> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) wrong(at, "an object");
   const object = value as Record<string, Json>;
   for (const name of Object.keys(object)) {
     if (!known.includes(name)) throw unknownField(at, name, known);
   }
-  for (const name of known) if (!Object.hasOwn(object, name)) wrong(`${at}.${name}`, "a value");
+  for (const name of known) {
+    if (!Object.hasOwn(object, name) && !absent.includes(name)) wrong(`${at}.${name}`, "a value");
+  }
   return object;
 }
 
@@ -47,6 +60,27 @@ function readHash(value: Json, at: string) {
     wrong(at, `${2 * HASH_BYTES} lower-case hex digits`);
   }
   return fromHex(text);
+}
+
+/** Its form is checked with the document. */
+function readConstitution(value: Json): Constitution {
+  const at = "genesis.governance";
+  const f = readObject(value, at, CONSTITUTION_FIELDS);
+  const fraction = (name: keyof Constitution): Fraction => {
+    const [above, of, ...rest] = readList(f[name], `${at}.${name}`, readInteger);
+    if (above === undefined || of === undefined || rest.length > 0) {
+      wrong(`${at}.${name}`, "[numerator, denominator]");
+    }
+    return [above, of];
+  };
+  return {
+    approveAbove: fraction("approveAbove"),
+    switchAbove: fraction("switchAbove"),
+    emergencyAbove: fraction("emergencyAbove"),
+    proposalBlocks: readInteger(f.proposalBlocks, `${at}.proposalBlocks`),
+    readinessBlocks: readInteger(f.readinessBlocks, `${at}.readinessBlocks`),
+    evidence: readText(f.evidence, `${at}.evidence`) as EvidenceConsequence,
+  };
 }
 
 /** A plain object for JSON.stringify: bytes in hex, keys as `algorithm:hex`. */
@@ -77,6 +111,7 @@ export function genesisToJson(genesis: GenesisDocument): Record<string, unknown>
     policy: genesis.policy,
     engines: [...genesis.engines],
     params: { ...genesis.params },
+    ...(genesis.governance === undefined ? {} : { governance: { ...genesis.governance } }),
   };
 }
 
@@ -86,7 +121,7 @@ export function genesisToJson(genesis: GenesisDocument): Record<string, unknown>
  * `KEY_TEXT` naming the field.
  */
 export function genesisFromJson(value: unknown): GenesisDocument {
-  const f = readObject(value, "genesis", GENESIS_FIELDS.document);
+  const f = readObject(value, "genesis", GENESIS_FIELDS.document, ["governance"]);
   const validators = readObject(f.validators, "genesis.validators", GENESIS_FIELDS.validators);
   const names = Object.keys(DEFAULT_LEDGER_PARAMS) as (keyof LedgerParams)[];
   const params = readObject(f.params, "genesis.params", names);
@@ -134,6 +169,7 @@ export function genesisFromJson(value: unknown): GenesisDocument {
     params: Object.fromEntries(
       names.map((name) => [name, readInteger(params[name], `genesis.params.${name}`)]),
     ) as unknown as LedgerParams,
+    ...(f.governance === undefined ? {} : { governance: readConstitution(f.governance) }),
   } as GenesisDocument;
   validateGenesis(genesis);
   return genesis;

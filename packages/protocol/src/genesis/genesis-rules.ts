@@ -5,8 +5,9 @@ import { HanseError } from "../errors/hanse-error.ts";
 import { HASH_BYTES } from "../hash/domain.ts";
 import { PUBLIC_KEY_BYTES, type PublicKey } from "../keys/algorithms.ts";
 import { publicKeyToText } from "../keys/key-text.ts";
-import type { GenesisDocument } from "./genesis-document.ts";
-import { DEFAULT_LEDGER_PARAMS, type LedgerParams } from "./parameters.ts";
+import { validateConstitution } from "./constitution.ts";
+import { GENESIS_POLICIES, type GenesisDocument } from "./genesis-document.ts";
+import { paramsFault } from "./parameters.ts";
 
 /** Entries of each list of a genesis document. */
 export const GENESIS_LIST_MAX = 100_000;
@@ -63,21 +64,6 @@ class Unique {
 function requireKey(field: string, key: PublicKey): void {
   if (key.bytes.length !== PUBLIC_KEY_BYTES[key.algorithm]) {
     invalid(field, `expected ${PUBLIC_KEY_BYTES[key.algorithm]} bytes for ${key.algorithm}`);
-  }
-}
-
-function requireParams(params: LedgerParams): void {
-  for (const name of Object.keys(DEFAULT_LEDGER_PARAMS) as (keyof LedgerParams)[]) {
-    const value: number | undefined = params[name];
-    if (!Number.isSafeInteger(value) || value < (name === "blockIntervalMsMin" ? 0 : 1)) {
-      invalid(`params.${name}`, "expected a positive integer");
-    }
-  }
-  if (params.transactionBytesMax > params.blockBytesMax) {
-    invalid("params.transactionBytesMax", "must not exceed blockBytesMax");
-  }
-  if (params.fuelPerTransactionMax > params.fuelPerBlockMax) {
-    invalid("params.fuelPerTransactionMax", "must not exceed fuelPerBlockMax");
   }
 }
 
@@ -172,12 +158,18 @@ export function validateGenesis(genesis: GenesisDocument): void {
   }
 
   if (genesis.ordering !== "builtin") invalid("ordering", "expected builtin");
-  if (genesis.policy !== "fixed") invalid("policy", "expected fixed");
+  if (!GENESIS_POLICIES.includes(genesis.policy)) {
+    invalid("policy", `expected ${GENESIS_POLICIES.join(" or ")}`);
+  }
   requireCount("engines", genesis.engines, 1, 32);
   const engines = new Unique();
   for (const [i, engine] of genesis.engines.entries()) {
     requireName(`engines[${i}]`, engine, ENGINE);
     engines.add(`engines[${i}]`, engine, engine);
   }
-  requireParams(genesis.params);
+  const breach = paramsFault(genesis.params);
+  if (breach !== undefined) invalid(`params.${breach.name}`, breach.expected);
+  if (genesis.governance !== undefined) {
+    validateConstitution(genesis.governance, "genesis.governance");
+  }
 }

@@ -5,6 +5,7 @@ import { toHex } from "../encoding/bytes.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../encoding/cbor.ts";
 import { nearestName } from "../errors/nearest-name.ts";
 import { readyKeyBackends } from "../keys/signatures.ts";
+import { type Constitution, DEFAULT_CONSTITUTION } from "./constitution.ts";
 import {
   decodeGenesis,
   encodeGenesis,
@@ -18,6 +19,7 @@ import {
   genesisFromJson,
   genesisToJson,
 } from "./genesis-json.ts";
+import { hashLedgerParams } from "./parameters.ts";
 
 await readyKeyBackends();
 const genesis = createSampleGenesis();
@@ -33,6 +35,48 @@ test("a genesis document comes back from CBOR and from JSON", () => {
   assert.equal(toHex(ledgerIdOf(again)), toHex(ledgerIdOf(genesis)));
 });
 
+test("a constitution of its own is part of the document, and its bounds are checked", () => {
+  const own = { ...DEFAULT_CONSTITUTION, approveAbove: [2, 3], evidence: "record" } as const;
+  const governed: GenesisDocument = { ...genesis, policy: "dpoa", governance: own };
+  assert.deepEqual(decodeGenesis(encodeGenesis(governed)), governed);
+  assert.deepEqual(genesisFromJson(genesisToJson(governed)), governed);
+  const wrong: readonly (readonly [Partial<Constitution>, RegExp])[] = [
+    [{ approveAbove: [1, 3] }, /governance\.approveAbove: .*at least a half/],
+    [{ switchAbove: [3, 3] }, /governance\.switchAbove/],
+    [{ emergencyAbove: [2.5, 3] }, /governance\.emergencyAbove/],
+    [{ proposalBlocks: 0 }, /governance\.proposalBlocks: expected 1 to/],
+    [{ readinessBlocks: 1.5 }, /governance\.readinessBlocks/],
+    [{ evidence: "forgive" as "record" }, /governance\.evidence: expected record, suspend/],
+  ];
+  for (const [change, message] of wrong) {
+    const broken = { ...genesis, governance: { ...own, ...change } };
+    assert.throws(() => encodeGenesis(broken), { code: "CONSTITUTION_INVALID", message });
+  }
+  const json = genesisToJson(governed);
+  const long = { ...json, governance: { ...own, approveAbove: [1, 2, 3] } };
+  assert.throws(() => genesisFromJson(long), {
+    message: /governance\.approveAbove: expected \[num/,
+  });
+});
+
+test("paramsHash names a changed way of ordering", () => {
+  const change = {
+    at: 9,
+    engineEpoch: 1,
+    engine: "builtin",
+    policy: "dpoa",
+    quorum: "crash",
+  } as const;
+  const hashes = [
+    hashLedgerParams(genesis.params),
+    hashLedgerParams(genesis.params, change),
+    hashLedgerParams(genesis.params, { ...change, at: 10 }),
+    hashLedgerParams(genesis.params, { ...change, policy: "fixed" }),
+    hashLedgerParams(genesis.params, { ...change, quorum: "byzantine" }),
+  ];
+  assert.equal(new Set(hashes.map(toHex)).size, hashes.length);
+});
+
 test("every value of a genesis document changes the ledger's id", () => {
   const seen = new Set([toHex(ledgerIdOf(genesis))]);
   const changes: readonly Partial<Writable>[] = [
@@ -46,6 +90,8 @@ test("every value of a genesis document changes the ledger's id", () => {
     { validators: { ...genesis.validators, quorum: "crash" } },
     { validators: { quorum: "byzantine", members: genesis.validators.members.slice(1) } },
     { engines: ["native"] },
+    { policy: "posr" },
+    { governance: DEFAULT_CONSTITUTION },
     { params: { ...genesis.params, blockTransactionsMax: 7 } },
   ];
   for (const change of changes) seen.add(toHex(ledgerIdOf({ ...genesis, ...change })));
@@ -99,7 +145,7 @@ test("a document that breaks a rule is refused with the field's name", () => {
     [set([{ ...members[0]!, vote: 0 }]), /members\[0\]\.vote/],
     [set([{ ...members[0]!, propose: 0 }]), /propose weight above 0/],
     [{ ordering: "raft" as "builtin" }, /genesis\.ordering/],
-    [{ policy: "dpoa" as "fixed" }, /genesis\.policy/],
+    [{ policy: "lottery" as "fixed" }, /genesis\.policy/],
     [{ engines: [] }, /genesis\.engines/],
     [{ engines: ["needle", "needle"] }, /engines\[1\]/],
     [{ params: { ...genesis.params, blockBytesMax: 0 } }, /params\.blockBytesMax/],

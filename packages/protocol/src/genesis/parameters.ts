@@ -1,4 +1,5 @@
 /** Limits that all nodes of a ledger agree on; in genesis, changed by governance only. */
+import type { QuorumRule } from "../block/validator-set.ts";
 import { type CborValue, encodeCbor } from "../encoding/cbor.ts";
 import { asMap, asUint } from "../encoding/fields.ts";
 import { HanseError } from "../errors/hanse-error.ts";
@@ -55,6 +56,42 @@ export function ledgerParamsFromCbor(value: CborValue | undefined, field: string
   return params as LedgerParams;
 }
 
-export function hashLedgerParams(params: LedgerParams): Hash {
-  return hashWithDomain(DOMAINS.parameters, encodeCbor(ledgerParamsToCbor(params)));
+/** The first limit that is out of bounds or does not fit the others; undefined = they may stand. */
+export function paramsFault(
+  params: LedgerParams,
+): { readonly name: keyof LedgerParams; readonly expected: string } | undefined {
+  for (const name of NAMES) {
+    const value: number | undefined = params[name];
+    if (!Number.isSafeInteger(value) || value < (name === "blockIntervalMsMin" ? 0 : 1)) {
+      return { name, expected: "expected a positive integer" };
+    }
+  }
+  if (params.transactionBytesMax > params.blockBytesMax) {
+    return { name: "transactionBytesMax", expected: "must not exceed blockBytesMax" };
+  }
+  if (params.fuelPerTransactionMax > params.fuelPerBlockMax) {
+    return { name: "fuelPerTransactionMax", expected: "must not exceed fuelPerBlockMax" };
+  }
+  return undefined;
+}
+
+/** The newest change of how the ledger is ordered: decided, and in force above height `at`. */
+export interface OrderingChange {
+  /** Last height of the old rules. */
+  readonly at: number;
+  readonly engineEpoch: number;
+  /** `builtin`, `cometbft` or `etcd`. */
+  readonly engine: string;
+  readonly policy: string;
+  readonly quorum: QuorumRule;
+}
+
+/** `paramsHash` of headers; `change` is absent on a ledger that is ordered as its genesis says. */
+export function hashLedgerParams(params: LedgerParams, change?: OrderingChange): Hash {
+  const limits = ledgerParamsToCbor(params);
+  const body: CborValue =
+    change === undefined
+      ? limits
+      : [limits, [change.at, change.engineEpoch, change.engine, change.policy, change.quorum]];
+  return hashWithDomain(DOMAINS.parameters, encodeCbor(body));
 }

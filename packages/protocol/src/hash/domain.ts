@@ -29,6 +29,7 @@ export const DOMAINS = {
   stateValue: "hanse/state-value/1",
   attestation: "hanse/attestation/1",
   ordered: "hanse/ordered/1",
+  readiness: "hanse/readiness/1",
   evidence: "hanse/evidence/1",
   results: "hanse/results/1",
 } as const;
