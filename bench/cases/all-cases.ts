@@ -1,6 +1,7 @@
 /** Every case, in the order in which they run. */
 import type { BenchCase } from "../bench-case.ts";
 import { finalityIdleCase } from "./finality-idle.ts";
+import { stressCases } from "./four-under-stress.ts";
 import { memoryCase } from "./memory.ts";
 import { replayCase } from "./replay.ts";
 import { tableGrowthCase } from "./table-growth.ts";
@@ -12,4 +13,5 @@ export const BENCH_CASES: readonly BenchCase[] = [
   tableGrowthCase,
   replayCase,
   memoryCase,
+  ...stressCases,
 ];
