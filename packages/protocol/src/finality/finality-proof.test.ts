@@ -42,9 +42,8 @@ const proofs: fc.Arbitrary<FinalityProof> = fc.oneof(
     {
       kind: fc.constant("comet" as const),
       header: fc.constant(header),
-      stateRoot: hash,
       signedHeader: bytes(0, 40),
-      validators: bytes(0, 40),
+      path: fc.array(hash, { maxLength: 4 }),
     },
     plain,
   ),

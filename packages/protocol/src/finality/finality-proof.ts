@@ -18,18 +18,16 @@ export interface QcProof {
 }
 
 /**
- * CometBFT: its signed header of the height above, whose application hash is the hash over our
- * state root and our header's hash (`cometAppHash`), and the set that signed it.
+ * CometBFT: its signed header of the same height, whose `data_hash` is a tree over our header and
+ * the transactions. Signed by the set in force, each member with the key of its votes.
  */
 export interface CometProof {
   readonly kind: "comet";
   readonly header: BlockHeader;
-  /** State root after `header.height`. */
-  readonly stateRoot: Hash;
   /** Protobuf `tendermint.types.SignedHeader`. */
   readonly signedHeader: Bytes;
-  /** Protobuf `tendermint.types.ValidatorSet`. */
-  readonly validators: Bytes;
+  /** From our header, the first leaf, to the root `data_hash`; nearest sibling first. */
+  readonly path: readonly Hash[];
 }
 
 /** A member's word on a block that an engine without signatures ordered. */
@@ -71,7 +69,7 @@ export function encodeFinalityProof(proof: FinalityProof): Bytes {
     case "qc":
       return encodeCertificate(proof.certificate);
     case "comet":
-      return encodeCbor(["comet", proof.stateRoot, proof.signedHeader, proof.validators]);
+      return encodeCbor(["comet", proof.signedHeader, proof.path as Hash[]]);
     case "attested":
       return encodeCbor([
         "attested",
@@ -87,24 +85,25 @@ export function encodeFinalityProof(proof: FinalityProof): Bytes {
  */
 export function decodeFinalityProof(bytes: Bytes, header: BlockHeader): FinalityProof {
   const fields = asArray(decodeCbor(bytes), "proof");
-  const [kind, stateRoot, first, second] = fields;
+  const [kind, first, second] = fields;
   switch (asText(kind, "proof.kind")) {
     case "comet":
-      asArray(fields, "proof", 4);
+      asArray(fields, "proof", 3);
       return {
         kind: "comet",
         header,
-        stateRoot: asBytes(stateRoot, "proof.stateRoot", HASH_BYTES),
         signedHeader: asBytes(first, "proof.signedHeader"),
-        validators: asBytes(second, "proof.validators"),
+        path: asArray(second, "proof.path").map((item, i) =>
+          asBytes(item, `proof.path[${i}]`, HASH_BYTES),
+        ),
       };
     case "attested":
       asArray(fields, "proof", 3);
       return {
         kind: "attested",
         header,
-        stateRoot: asBytes(stateRoot, "proof.stateRoot", HASH_BYTES),
-        attestations: asArray(first, "proof.attestations").map((item, i) => {
+        stateRoot: asBytes(first, "proof.stateRoot", HASH_BYTES),
+        attestations: asArray(second, "proof.attestations").map((item, i) => {
           const [member, signature] = asArray(item, `proof.attestations[${i}]`, 2);
           return {
             member: asText(member, `proof.attestations[${i}].member`),

@@ -12,6 +12,7 @@ import { equalBytes } from "../encoding/bytes.ts";
 import type { Hash } from "../hash/domain.ts";
 import type { PublicKey } from "../keys/algorithms.ts";
 import { verifyAttestedProof } from "./attested.ts";
+import { verifyCometProof } from "./comet/comet-verdict.ts";
 import type { FinalityProof } from "./finality-proof.ts";
 
 /** What a proof is judged against. */
@@ -87,7 +88,9 @@ function verifyByKind(
       const signers = [...set.members.keys()].filter((i) => members.has(set.members[i]!.id));
       return { ok: true, weight: verdict.weight, signers };
     }
-    case "comet":
-      return refuse("proofs of kind comet are not read here");
+    case "comet": {
+      const verdict = verifyCometProof(proof, { ledgerId, set }, options.verify);
+      return verdict.ok ? verdict : refuse(`signed header: ${verdict.reason}`);
+    }
   }
 }

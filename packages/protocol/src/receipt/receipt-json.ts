@@ -46,9 +46,8 @@ function proofToJson(proof: FinalityProof): JsonObject {
       return { certificate: { view, signers: toHex(signers), signatures: allHex(signatures) } };
     }
     case "comet": {
-      const { stateRoot, signedHeader, validators } = proof;
-      const hex = { signedHeader: toHex(signedHeader), validators: toHex(validators) };
-      return { comet: { stateRoot: toHex(stateRoot), ...hex } };
+      const { signedHeader, path } = proof;
+      return { comet: { signedHeader: toHex(signedHeader), path: allHex(path) } };
     }
     case "attested": {
       const attestations = proof.attestations.map(({ member, signature }) => ({
