@@ -4,7 +4,9 @@
  */
 import {
   channelOf,
+  createEvidence,
   decodeMessage,
+  encodeEvidence,
   encodeMessage,
   hashLastCert,
   proposeMessage,
@@ -18,6 +20,7 @@ import {
   decodeBlock,
   encodeBlock,
   encodeCertificate,
+  evidenceRoot,
   type Hash,
   hashHeader,
   indicesToBitmap,
@@ -193,11 +196,14 @@ class Attacker {
     const draw = this.#random.unit();
     const transactions = draw < 0.4 ? [] : block.transactions;
     const twice = draw > 0.9 ? [utf8("transaction 0"), ...transactions] : transactions;
+    const evidence = this.#random.chance(0.2) ? [this.#slander(block)] : block.evidence;
     return {
       ...block,
       transactions: twice,
+      evidence,
       header: {
         ...header,
+        evidenceHash: evidenceRoot(evidence),
         time: header.time + this.#random.between(1, 40),
         proposer: this.#parts.node.id,
         txCount: twice.length,
@@ -205,6 +211,24 @@ class Attacker {
         prevStateRoot: draw > 0.75 && draw < 0.9 ? ZERO_HASH : header.prevStateRoot,
       },
     };
+  }
+
+  /** Well-formed evidence against anybody, with signatures out of nothing. */
+  #slander(block: Block): Uint8Array {
+    const { header } = block;
+    const { members } = this.#set(header.height);
+    const place = { kind: "finalize" as const, height: Math.max(1, header.height - 1), view: 0 };
+    const message = () => ({
+      ...place,
+      blockHash: this.#random.bytes(32),
+      signature: this.#random.bytes(64),
+    });
+    const subject = {
+      engineEpoch: 0,
+      validatorsHash: header.validatorsHash,
+      validator: this.#random.pick(members).id,
+    };
+    return encodeEvidence(createEvidence(subject, message(), message()));
   }
 
   #propose(

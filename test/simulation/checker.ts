@@ -2,11 +2,14 @@
 import {
   applyUpdates,
   type DecidedBlock,
+  decodeEvidence,
   decodeMessage,
   type EngineEvent,
   type ExecutionResult,
+  offenceKey,
   type SignPlace,
   type ValidatorPolicy,
+  verifyEvidence,
   type WireMessage,
 } from "@hanse/ordering";
 import {
@@ -42,6 +45,8 @@ export class Checker {
   readonly decided: DecidedHeight[] = [{ hash: "", stateRoot: ZERO_HASH, transactions: 0 }];
   readonly #sets: ValidatorSet[];
   readonly included = new Map<string, number>();
+  /** On the ledger. */
+  readonly offences = new Set<string>();
   /** id:height:view -> what an honest validator signed there. */
   readonly #signed = new Map<string, Map<string, string>>();
   /** height:kind:view:subject -> who signed it. */
@@ -237,6 +242,7 @@ export class Checker {
     if (!set.members.some((member) => member.id === header.proposer)) {
       this.fail(`block ${height} was proposed by a stranger`);
     }
+    for (const bytes of d.block.evidence) this.#accused(height, bytes);
     let updates: ReturnType<typeof updateOf>[] = [];
     const base = this.setAt(height + 1);
     for (const bytes of d.block.transactions) {
@@ -255,6 +261,19 @@ export class Checker {
       stateRoot: nextStateRoot(parent.stateRoot, d.block.transactions),
       transactions: d.block.transactions.length,
     });
+  }
+
+  /** Evidence on the ledger proves itself, once per offence, and hits nobody who is honest. */
+  #accused(height: number, bytes: Uint8Array): void {
+    const evidence = decodeEvidence(bytes);
+    const { validator } = evidence;
+    if (this.#honest(validator)) this.fail(`block ${height} accuses the honest ${validator}`);
+    const trust = { set: this.setAt(evidence.height), ledgerId: this.#setup.ledgerId };
+    const verdict = verifyEvidence(bytes, trust, (check) => this.#keys.verify(check));
+    if (!verdict.ok) this.fail(`evidence in block ${height}: ${verdict.reason}`);
+    const key = offenceKey(evidence);
+    if (this.offences.has(key)) this.fail(`block ${height} repeats the offence ${key}`);
+    this.offences.add(key);
   }
 
   /** What a light client would check. */

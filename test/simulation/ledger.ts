@@ -7,9 +7,11 @@ import {
   type BlockSource,
   type BuildRequest,
   type DecidedBlock,
+  decodeEvidence,
   type ExecutionResult,
   hashLastCert,
   type LedgerApp,
+  offenceKey,
   type ValidatorUpdate,
 } from "@hanse/ordering";
 import {
@@ -96,6 +98,7 @@ export class SimulatedLedger implements LedgerApp {
   readonly #life: { operation(): boolean };
   readonly #hooks: LedgerHooks;
   readonly #included = new Set<string>();
+  readonly #offences = new Set<string>();
   readonly #pool = new Map<string, Uint8Array>();
   readonly #executed = new Map<number, StoredHeight>();
   #stateRoot: Hash;
@@ -123,6 +126,8 @@ export class SimulatedLedger implements LedgerApp {
     this.#set = last?.set ?? parts.setup.genesisSet;
     for (const { block } of parts.store.heights) {
       for (const transaction of block.transactions) this.#included.add(fromUtf8(transaction));
+      for (const evidence of block.evidence)
+        this.#offences.add(offenceKey(decodeEvidence(evidence)));
     }
   }
 
@@ -166,7 +171,12 @@ export class SimulatedLedger implements LedgerApp {
     });
   }
 
+  #isRecorded(evidence: Uint8Array): boolean {
+    return this.#offences.has(offenceKey(decodeEvidence(evidence)));
+  }
+
   assemble(request: BuildRequest, transactions: readonly Uint8Array[]): Block {
+    const evidence = request.evidence.filter((bytes) => !this.#isRecorded(bytes));
     return {
       header: {
         ledgerId: this.#setup.ledgerId,
@@ -183,12 +193,12 @@ export class SimulatedLedger implements LedgerApp {
         validatorsHash: request.set.hash,
         nextValidatorsHash: request.nextSet.hash,
         paramsHash: ZERO_HASH,
-        evidenceHash: evidenceRoot([]),
+        evidenceHash: evidenceRoot(evidence),
         lastSetChangeHeight: request.lastSetChangeHeight,
         policyExtra: request.policyExtra,
       },
       lastCert: request.lastCert,
-      evidence: [],
+      evidence,
       transactions,
     };
   }
@@ -204,6 +214,7 @@ export class SimulatedLedger implements LedgerApp {
     if (!equalBytes(block.header.prevStateRoot, this.#stateRoot)) return "state root";
     if (!equalBytes(block.header.prevResultsRoot, this.#resultsRoot)) return "results root";
     if (block.transactions.length > this.#setup.blockTransactionsMax) return "too many";
+    if (block.evidence.some((bytes) => this.#isRecorded(bytes))) return "evidence again";
     const seen = new Set<string>();
     for (const bytes of block.transactions) {
       const transaction = fromUtf8(bytes);
@@ -225,6 +236,7 @@ export class SimulatedLedger implements LedgerApp {
         const update = updateOf(this.#setup, this.#set, transaction);
         if (update !== undefined && validatorUpdates.length === 0) validatorUpdates = [update];
       }
+      for (const bytes of block.evidence) this.#offences.add(offenceKey(decodeEvidence(bytes)));
       this.#set = applyUpdates(this.#set, validatorUpdates);
       this.#stateRoot = nextStateRoot(this.#stateRoot, block.transactions);
       this.#resultsRoot = transactionRoot(block.transactions);

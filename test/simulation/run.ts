@@ -23,6 +23,8 @@ export interface RunResult {
   /** Undefined = all invariants held and the ledger went on after the healing. */
   readonly failure: string | undefined;
   readonly heights: number;
+  /** Offences that stand on the ledger with their evidence. */
+  readonly offences: number;
   readonly steps: number;
   readonly virtualMs: number;
   readonly digest: string;
@@ -46,6 +48,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     seed: options.seed,
     failure,
     heights: run.checker.height,
+    offences: run.checker.offences.size,
     steps: world.steps,
     virtualMs: world.now,
     digest: world.digest,

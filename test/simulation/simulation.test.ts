@@ -43,20 +43,25 @@ const EXPOSED_BY: Readonly<Record<Mutation, Focus>> = {
   "wrong-set-at-next-height": "sets",
   "reuse-wiped-signing-state": "amnesia",
   "trust-unverified-range": "attacker",
+  "accept-any-evidence": "attacker",
 };
 
 describe("deterministic simulation", () => {
   it(`holds every invariant in ${SEEDS} seeds`, { timeout: 600_000 }, async () => {
     const failures: string[] = [];
     let heights = 0;
+    let offences = 0;
     await runSeeds(orders(SEEDS, "mixed", undefined, false), (result) => {
       heights += result.heights;
+      offences += result.offences;
       if (result.failure !== undefined) failures.push(describeFailure(result, ""));
       return failures.length >= 5;
     });
     assert.deepEqual(failures, []);
     // A simulation that decides next to nothing would prove next to nothing.
     assert.ok(heights > SEEDS * 5, `only ${heights} heights were decided`);
+    // About every third seed has a liar.
+    assert.ok(offences > SEEDS / 4, `only ${offences} offences came onto the ledger`);
   });
 
   it(`gives the same run twice for each of ${SEEDS_TWICE} seeds`, {

@@ -20,6 +20,7 @@ port.on("message", (order: SeedOrder) => {
         seed,
         failure: error instanceof Error ? String(error.stack) : String(error),
         heights: 0,
+        offences: 0,
         steps: 0,
         virtualMs: 0,
         digest: "",

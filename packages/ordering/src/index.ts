@@ -1,5 +1,4 @@
 export {
-  type Evidence,
   LAN_TIMEOUTS,
   MUTATIONS,
   type Mutation,
@@ -13,7 +12,18 @@ export {
   type EngineTuning,
 } from "./driver/runtime.ts";
 export * from "./engine/interfaces.ts";
+export * from "./evidence/evidence.ts";
+export {
+  createDpoaPolicy,
+  DPOA_PARAMS,
+  type DpoaParams,
+  dpoaParamsFromIbax,
+  type IbaxParams,
+} from "./policy/dpoa.ts";
+export { type DpoaMember, type DpoaState, decodeDpoaState } from "./policy/dpoa-state.ts";
 export { createFixedPolicy, createRota, ROTA_TURNS_MAX } from "./policy/fixed.ts";
+export type { ParamRange, PolicyParams } from "./policy/policy-params.ts";
+export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";
 export { removeWal } from "./wal/wal.ts";

@@ -35,6 +35,8 @@ test("a contradiction names the validator, the height and both blocks", () => {
       t: "evidence",
       evidence: {
         kind: "doubleNotarize",
+        engineEpoch: 0,
+        validatorsHash: new Uint8Array(32),
         validator: "court/node-1",
         height: 7,
         view: 1,

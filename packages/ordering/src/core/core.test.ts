@@ -342,6 +342,31 @@ describe("core, refusals", () => {
   });
 });
 
+describe("core, evidence", () => {
+  const [liar, ...others] = set.members.flatMap(({ id }, i) => (id === bystander ? [] : [i]));
+  const found = (effects: readonly Effect[]) =>
+    effects.flatMap((e) =>
+      e.t === "evidence" ? [`${e.evidence.kind} ${e.evidence.validator}`] : [],
+    );
+
+  it("finds who told us one thing and others another, where their certificate comes here", () => {
+    const bench = new Bench(bystander);
+    const a = blockBy(leaderAt(0), "a");
+    const b = blockBy(leaderAt(0), "b");
+    bench.vote("notarize", 0, liar!, a, -1);
+    bench.vote("notarize", 0, others[0]!, b, -1);
+    const effects = bench.certify(certificate("notarize", 0, b, -1));
+    assert.deepEqual(found(effects), [`doubleNotarize ${set.members[liar!]!.id}`]);
+  });
+
+  it("finds a finalizer that others count as nullifier", () => {
+    const bench = new Bench(bystander);
+    bench.vote("finalize", 0, liar!, blockBy(leaderAt(0), "a"));
+    const effects = bench.certify(certificate("nullify", 0));
+    assert.deepEqual(found(effects), [`finalizeAndNullify ${set.members[liar!]!.id}`]);
+  });
+});
+
 describe("core, views", () => {
   it("gives a leader that entered by a notarization its grace before it offers the block again", () => {
     const leader = leaderAt(1);

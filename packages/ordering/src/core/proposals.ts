@@ -6,7 +6,7 @@ import {
   equalBytes,
   ZERO_HASH,
 } from "@hanse/protocol";
-import type { View } from "../engine/interfaces.ts";
+import type { SignedPlace, View } from "../engine/interfaces.ts";
 import { type ProposeMessage, proposeMessage } from "../wire/messages.ts";
 import { type Body, type Proposal, VIEWS_AHEAD_MAX } from "./events.ts";
 import {
@@ -23,7 +23,7 @@ import {
   setTimer,
 } from "./state.ts";
 import { activate } from "./views.ts";
-import { castVote, fetchBody, trySign } from "./votes.ts";
+import { accuse, castVote, fetchBody, trySign } from "./votes.ts";
 
 /** Bodies of undecided proposals kept per height; the oldest that no quorum vouched for go first. */
 const BODIES_MAX = 16;
@@ -200,29 +200,9 @@ export function onProposal(state: CoreState, p: Proposal): void {
   activate(state, true);
   const first = h.proposals.get(p.view)?.proposal;
   if (first !== undefined && state.mutation !== "notarize-twice") {
-    if (!equalBytes(first.body.hash, p.body.hash) && first.parentView === p.parentView) {
-      const place = { kind: "propose" as const, height: p.height, view: p.view };
-      state.effects.push({
-        t: "evidence",
-        evidence: {
-          kind: "doublePropose",
-          validator: p.from,
-          height: p.height,
-          view: p.view,
-          first: {
-            ...place,
-            blockHash: first.body.hash,
-            parentView: first.parentView,
-            signature: first.signature,
-          },
-          second: {
-            ...place,
-            blockHash: p.body.hash,
-            parentView: p.parentView,
-            signature: p.signature,
-          },
-        },
-      });
+    if (!equalBytes(first.body.hash, p.body.hash) || first.parentView !== p.parentView) {
+      const signer = h.set.members.findIndex(({ id }) => id === p.from);
+      if (first.from === p.from) accuse(state, signer, placeOf(first), placeOf(p));
     }
     return;
   }
@@ -230,6 +210,11 @@ export function onProposal(state: CoreState, p: Proposal): void {
   if (!h.bodies.has(p.body.key)) h.bodies.set(p.body.key, p.body);
   h.proposals.set(p.view, { proposal: p, clockOk: p.parentView >= 0 || isTimely(state, p.body) });
   considerNotarize(state);
+}
+
+function placeOf(p: Proposal): SignedPlace {
+  const { height, view, parentView, signature } = p;
+  return { kind: "propose", height, view, blockHash: p.body.hash, parentView, signature };
 }
 
 function isTimely(state: CoreState, body: Body): boolean {

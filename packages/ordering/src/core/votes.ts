@@ -8,9 +8,10 @@ import {
   type VoteKind,
   voteMessage,
 } from "@hanse/protocol";
-import type { SignPlace, View } from "../engine/interfaces.ts";
+import type { SignedPlace, SignPlace, View } from "../engine/interfaces.ts";
+import { createEvidence } from "../evidence/evidence.ts";
 import type { VoteMessage } from "../wire/messages.ts";
-import type { Body, Evidence, Vote } from "./events.ts";
+import type { Body, Vote } from "./events.ts";
 import { decide } from "./heights.ts";
 import { considerNotarize, propose } from "./proposals.ts";
 import {
@@ -27,6 +28,7 @@ import {
   send,
   setTimer,
 } from "./state.ts";
+import { subjectKey } from "./tally.ts";
 import { activate, enterView } from "./views.ts";
 
 /** Signs, remembers, sends and (once durable) counts a vote of our own. False = not allowed to. */
@@ -109,8 +111,7 @@ export function countVote(state: CoreState, vote: Vote): void {
   if (vote.signer !== h.self) activate(state, true);
   const added = h.tally.add(vote);
   if (added.t === "conflict") {
-    const kind = vote.kind === "notarize" ? "doubleNotarize" : "doubleFinalize";
-    reportEvidence(state, kind, added.first, vote);
+    accuse(state, vote.signer, added.first, vote);
     return;
   }
   if (added.t === "known") return;
@@ -120,23 +121,58 @@ export function countVote(state: CoreState, vote: Vote): void {
       vote.view,
       vote.signer,
     );
-    if (other !== undefined) reportEvidence(state, "finalizeAndNullify", other, vote);
+    if (other !== undefined) accuse(state, vote.signer, other, vote);
   }
   if (added.weight >= h.quorum) onCertificate(state, h.tally.certificate(vote), true);
 }
 
-function reportEvidence(state: CoreState, kind: Evidence["kind"], first: Vote, second: Vote): void {
-  state.effects.push({
-    t: "evidence",
-    evidence: {
-      kind,
-      validator: state.open.set.members[second.signer]!.id,
-      height: second.height,
-      view: second.view,
-      first,
-      second,
+/** Two signatures of one member that no honest one makes both of. */
+export function accuse(
+  state: CoreState,
+  signer: number,
+  one: SignedPlace,
+  other: SignedPlace,
+): void {
+  const { set, self } = state.open;
+  // Our own key used elsewhere is another matter: `isForeignUseOfOurKey`.
+  if (signer === self) return;
+  const evidence = createEvidence(
+    {
+      engineEpoch: state.config.engineEpoch,
+      validatorsHash: set.hash,
+      validator: set.members[signer]!.id,
     },
-  });
+    one,
+    other,
+  );
+  state.effects.push({ t: "evidence", evidence });
+}
+
+/**
+ * Compares a certificate's signatures with the votes that came here: a liar that tells each half
+ * of the ledger another thing is found where the halves' certificates meet.
+ */
+function watchSigners(state: CoreState, c: Certificate): void {
+  const { tally } = state.open;
+  const { kind, height, view, blockHash, parentView } = c;
+  for (const [i, signer] of bitmapToIndices(c.signers).entries()) {
+    const vote: Vote = {
+      kind,
+      height,
+      view,
+      signer,
+      ...(blockHash === undefined ? {} : { blockHash }),
+      ...(parentView === undefined ? {} : { parentView }),
+      signature: c.signatures[i]!,
+    };
+    const same = tally.voteOf(kind, view, signer);
+    if (same !== undefined && subjectKey(same) !== subjectKey(vote)) {
+      accuse(state, signer, same, vote);
+    }
+    if (kind === "notarize") continue;
+    const other = tally.voteOf(kind === "finalize" ? "nullify" : "finalize", view, signer);
+    if (other !== undefined) accuse(state, signer, other, vote);
+  }
 }
 
 /** A certificate, from our own tally or checked from elsewhere. */
@@ -145,6 +181,7 @@ export function onCertificate(state: CoreState, c: Certificate, formed: boolean)
   if (c.height !== h.height || h.phase !== "voting") return;
   if (!equalBytes(c.validatorsHash, h.set.hash)) return;
   if (!formed && isForeignUseOfOurKey(state, c)) return;
+  if (!formed) watchSigners(state, c);
   if (c.kind === "finalize") {
     onFinalization(state, c);
     return;

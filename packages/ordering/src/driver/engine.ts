@@ -1,18 +1,13 @@
 /** The built-in ordering engine: the Simplex core with its log, its peers and its ledger. */
-import { type Bytes, equalBytes, toHanseError } from "@hanse/protocol";
+import { toHanseError } from "@hanse/protocol";
 import { type Core, createCore } from "../core/core.ts";
-import {
-  type Body,
-  type CoreEvent,
-  type Effect,
-  LAN_TIMEOUTS,
-  type TimerId,
-} from "../core/events.ts";
+import { type CoreEvent, type Effect, LAN_TIMEOUTS, type TimerId } from "../core/events.ts";
 import type { Height, OrderingEngine, OrderingStatus } from "../engine/interfaces.ts";
+import { type Evidence, encodeEvidence } from "../evidence/evidence.ts";
 import { openWal, removeWal } from "../wal/wal.ts";
-import { bodyOf, certificateChecks, tryDecodeCertificate } from "../wire/bodies.ts";
 import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
 import { createBootRecord } from "./boot.ts";
+import { CandidateBlocks } from "./candidate-blocks.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Executor } from "./executor.ts";
 import { Inbox } from "./inbox.ts";
@@ -24,7 +19,6 @@ import {
   type EngineEvent,
   type EngineTuning,
   type Runtime,
-  verifyAll,
 } from "./runtime.ts";
 
 /** @throws nothing; `start` throws when the folder and the ledger do not fit together. */
@@ -39,6 +33,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   readonly tuning: EngineTuning;
   readonly core: Core;
   #persistence!: Persistence;
+  readonly candidates: CandidateBlocks;
   #executor!: Executor;
   #inbox!: Inbox;
   #catchUp!: CatchUp;
@@ -60,6 +55,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     this.options = options;
     this.engineEpoch = options.engineEpoch ?? 0;
     this.tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    this.candidates = new CandidateBlocks(this);
     this.core = createCore({
       self: options.signer.id,
       ledgerId: options.ledgerId,
@@ -124,6 +120,9 @@ class BuiltinEngine implements OrderingEngine, Runtime {
       range: (peer, message) => this.#catchUp.answer(peer, message),
       serveRange: (peer, from, to) => this.#background(this.#catchUp.serve(peer, from, to)),
       help: (peer, height) => this.#background(this.#catchUp.help(peer, height)),
+      late: (peer, vote) => this.candidates.late.offer(peer, vote),
+      evidence: (peer, evidence) => this.#onEvidence(evidence, peer),
+      wantsEvidence: (evidence) => this.candidates.evidence.wants(evidence),
     });
     this.#apply(this.core.boot(record, options.clock.now()));
     if (signer.quarantined !== undefined) {
@@ -305,15 +304,21 @@ class BuiltinEngine implements OrderingEngine, Runtime {
           break;
         case "build":
           if (this.#draining) break;
-          this.#build(effect.height, effect.view, effect.now);
+          this.candidates.build(effect.height, effect.view, effect.now);
           break;
         case "validate":
-          this.#validate(effect.body);
+          this.candidates.validate(effect.body);
           break;
         case "execute": {
           const since = this.#activeSince;
           const agreed = since === undefined ? undefined : this.options.clock.now() - since;
           this.#activeSince = undefined;
+          this.candidates.settle(effect.body);
+          this.candidates.late.follow(
+            effect.certificate,
+            this.core.open.set,
+            this.#inbox.votesFor(effect.certificate),
+          );
           this.#executor.execute(effect.body, effect.certificate, agreed);
           break;
         }
@@ -321,7 +326,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
           this.#executor.commit(effect.height, effect.after);
           break;
         case "evidence":
-          this.report(effect);
+          this.#onEvidence(effect.evidence);
           break;
         case "alarm":
           this.#onAlarm(effect.code, effect.message);
@@ -357,87 +362,17 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     this.#timers.set(id, timer);
   }
 
-  #build(height: Height, view: number, now: number): void {
-    const { core, options } = this;
-    const { parent, lastCert, set, nextSet, lastSetChangeHeight } = core.open;
-    options.app
-      .buildBlock({
-        height,
-        view,
-        parent,
-        lastCert,
-        evidence: [],
-        proposer: options.signer.id,
-        set,
-        nextSet,
-        engineEpoch: this.engineEpoch,
-        lastSetChangeHeight,
-        policyExtra: new Uint8Array(0),
-        now,
-      })
-      .then(
-        (block) => {
-          if (this.stopped) return;
-          this.step({ t: "built", height, view, body: bodyOf(block) });
-        },
-        (thrown: unknown) => {
-          if (this.stopped) return;
-          const error = toHanseError(thrown);
-          this.report({
-            t: "alarm",
-            code: "ORDERING_BUILD",
-            message: `${error.code}: ${error.message}`,
-          });
-          this.step({ t: "buildFailed", height, view });
-        },
-      );
+  hasWork(): boolean {
+    return this.options.app.hasWork() || this.candidates.hasEvidenceFor(this.executedHeight + 1);
   }
 
-  #validate(body: Body): void {
-    const { height } = body.block.header;
-    this.#isValid(body).then(
-      (verdict) => {
-        if (this.stopped) return;
-        this.step({
-          t: "validated",
-          height,
-          key: body.key,
-          ok: verdict.ok,
-          ...(verdict.ok ? {} : { reason: verdict.reason }),
-        });
-      },
-      (thrown: unknown) => {
-        const error = toHanseError(thrown);
-        this.halt("ORDERING_VALIDATE", `${error.code}: ${error.message}`);
-      },
-    );
-  }
-
-  async #isValid(body: Body): Promise<{ ok: true } | { ok: false; reason: string }> {
-    const { lastCert, header } = body.block;
-    if (!(await this.#isFinalBelow(lastCert, header.height, header.parentHash))) {
-      return { ok: false, reason: "the certificate of the height below does not hold" };
-    }
-    return this.options.app.validateBlock(body.block, body.hash);
-  }
-
-  async #isFinalBelow(bytes: Bytes, height: Height, parentHash: Bytes): Promise<boolean> {
-    const { core, options } = this;
-    if (height === 1) return bytes.length === 0;
-    if (height === core.height && equalBytes(bytes, core.open.lastCert)) return true;
-    const certificate = tryDecodeCertificate(bytes);
-    if (
-      certificate?.kind !== "finalize" ||
-      certificate.height !== height - 1 ||
-      certificate.engineEpoch !== this.engineEpoch ||
-      certificate.blockHash === undefined ||
-      !equalBytes(certificate.blockHash, parentHash)
-    ) {
-      return false;
-    }
-    const set = core.setAt(height - 1);
-    const checks = certificateChecks(certificate, set, core.quorumOf(set), options.ledgerId);
-    return checks !== undefined && verifyAll(this, checks);
+  /** Checked evidence, found here or shown by a peer. */
+  #onEvidence(evidence: Evidence, from?: string): void {
+    if (!this.candidates.evidence.add(evidence)) return;
+    this.report({ t: "evidence", evidence, ...(from === undefined ? {} : { from }) });
+    // Whoever leads next can put it into a block.
+    if (from === undefined) this.send("all", { t: "evidence", evidence: encodeEvidence(evidence) });
+    if (evidence.height < this.core.height) this.wake();
   }
 
   #onStatus(peer: string, message: Extract<WireMessage, { t: "status" }>): void {

@@ -129,7 +129,7 @@ export class Executor {
       agreedMs,
       executedMs: options.clock.now() - started,
     });
-    this.#runtime.step({ t: "executed", height, result, hasWork: options.app.hasWork() });
+    this.#runtime.step({ t: "executed", height, result, hasWork: this.#runtime.hasWork() });
   }
 
   #remember(block: RecentBlock): void {

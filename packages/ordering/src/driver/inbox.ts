@@ -11,6 +11,12 @@ import {
 } from "@hanse/protocol";
 import type { Height } from "../engine/interfaces.ts";
 import {
+  decodeEvidence,
+  type Evidence,
+  evidenceClaims,
+  evidenceRefusal,
+} from "../evidence/evidence.ts";
+import {
   bodyFromBytes,
   certificateChecks,
   type SignatureCheck,
@@ -42,6 +48,11 @@ export interface InboxPeers {
   serveRange(peer: ValidatorId, from: Height, to: Height): void;
   /** Sends the final block of a height below ours. */
   help(peer: ValidatorId, height: Height): void;
+  /** A finalize vote for the height decided last; true when it was one that was missing. */
+  late(peer: ValidatorId, vote: VoteMessage): boolean;
+  wantsEvidence(evidence: Evidence): boolean;
+  /** Evidence whose signatures hold. */
+  evidence(peer: ValidatorId, evidence: Evidence): void;
 }
 
 export class Inbox {
@@ -103,6 +114,11 @@ export class Inbox {
     for (const { from, message } of stash) this.#take(from, message);
   }
 
+  /** Finalize votes for what was decided that its certificate may lack. */
+  votesFor(c: Certificate): readonly { readonly signer: number; readonly signature: Bytes }[] {
+    return this.#gate.votesFor(c);
+  }
+
   recheckVotes(): void {
     this.#gate.recheck();
   }
@@ -162,6 +178,9 @@ export class Inbox {
         return;
       case "range":
         this.#peers.range(from, message);
+        return;
+      case "evidence":
+        if (!this.#isMuted(from)) this.#onEvidence(from, message.evidence);
     }
   }
 
@@ -215,6 +234,7 @@ export class Inbox {
   }
 
   #onVote(from: ValidatorId, m: VoteMessage): void {
+    this.#peers.late(from, m);
     if (!this.#isForOpenHeight(from, m, `${m.kind}:${m.view}`)) return;
     const { core } = this.#runtime;
     const signer = core.open.set.members.findIndex((member) => member.id === from);
@@ -329,6 +349,26 @@ export class Inbox {
         for (const certificate of good) this.#runtime.step({ t: "certificate", certificate });
         this.#inCheck.clear();
         then?.();
+      },
+      (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
+    );
+  }
+
+  /** Worth two checks when the accused is a validator now and the offence is not known yet. */
+  #onEvidence(from: ValidatorId, bytes: Bytes): void {
+    if (!this.#buckets.take(from)) return;
+    const { core, options, engineEpoch } = this.#runtime;
+    const evidence = decodeEvidence(bytes);
+    const { set } = core.open;
+    if (!this.#peers.wantsEvidence(evidence)) return;
+    // Of the open height too: it goes into the block above.
+    if (evidenceRefusal(evidence, { height: core.height + 1, engineEpoch, set })) return;
+    const claims = evidenceClaims(evidence, { set, ledgerId: options.ledgerId });
+    verifyAll(this.#runtime, claims!).then(
+      (ok) => {
+        if (this.#runtime.stopped) return;
+        if (ok) this.#peers.evidence(from, evidence);
+        else this.#forged(from, "ORDERING_EVIDENCE_SIGNATURE");
       },
       (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
     );

@@ -1,7 +1,7 @@
 /** What the parts of the driver share. */
 import type { Bytes, Hash, ValidatorId, ValidatorSet } from "@hanse/protocol";
 import type { Core } from "../core/core.ts";
-import type { CoreEvent, Evidence, Mutation, Timeouts } from "../core/events.ts";
+import type { CoreEvent, Mutation, Timeouts } from "../core/events.ts";
 import type {
   BlockSource,
   Clock,
@@ -12,6 +12,7 @@ import type {
   Transport,
   ValidatorPolicy,
 } from "../engine/interfaces.ts";
+import type { Evidence } from "../evidence/evidence.ts";
 import type { SignatureCheck } from "../wire/bodies.ts";
 import type { WireMessage } from "../wire/messages.ts";
 
@@ -95,7 +96,8 @@ export type EngineEvent =
       readonly executedMs: number;
     }
   | { readonly t: "committed"; readonly height: Height }
-  | { readonly t: "evidence"; readonly evidence: Evidence }
+  /** A validator contradicted itself: told once per offence; `from` = the peer that showed it. */
+  | { readonly t: "evidence"; readonly evidence: Evidence; readonly from?: ValidatorId }
   | { readonly t: "alarm"; readonly code: string; readonly message: string }
   /** The engine stopped for good: votes end, reads go on. */
   | { readonly t: "halted"; readonly code: string; readonly message: string }
@@ -114,6 +116,8 @@ export interface Runtime {
   step(event: CoreEvent): void;
   send(to: ValidatorId | "all", message: WireMessage): void;
   report(event: EngineEvent): void;
+  /** Whether the next height has a reason: transactions or evidence wait. */
+  hasWork(): boolean;
   /** Fail-stop: no vote, no timer, no execution after it. */
   halt(code: string, message: string): void;
   /** Last height executed here. */
@@ -125,6 +129,7 @@ export async function verifyAll(
   runtime: Runtime,
   checks: readonly SignatureCheck[],
 ): Promise<boolean> {
+  if (checks.length === 0) return true;
   const verdicts = await runtime.options.verify(checks);
   return verdicts.length === checks.length && verdicts.every((verdict) => verdict);
 }

@@ -2,7 +2,7 @@
  * Unchecked votes of the open height, one per validator, kind and view. Signatures are checked
  * only once a quorum stands behind one subject, or when a validator contradicts itself.
  */
-import { voteMessage } from "@hanse/protocol";
+import { type Bytes, type Certificate, voteMessage } from "@hanse/protocol";
 import type { Vote } from "../core/events.ts";
 import { subjectKey } from "../core/tally.ts";
 import type { SignatureCheck } from "../wire/bodies.ts";
@@ -44,6 +44,18 @@ export class VoteGate {
       for (const slot of both) slot.state = "checking";
       this.#check(both);
     }
+  }
+
+  /** Finalize votes for what was decided, checked or not. */
+  votesFor(c: Certificate): { readonly signer: number; readonly signature: Bytes }[] {
+    const subject = subjectKey(c);
+    const votes: Vote[] = [];
+    for (const { vote, subject: own } of this.#slots.values()) {
+      if (vote.kind === c.kind && vote.view === c.view && vote.height === c.height) {
+        if (own === subject) votes.push(vote);
+      }
+    }
+    return votes;
   }
 
   /** A vote of our own became countable: quorums may be complete now. */

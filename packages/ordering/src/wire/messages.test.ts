@@ -69,6 +69,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     certificate: bytes,
   }),
   fc.record({ t: fc.constant("final" as const), block: bytes, certificate: bytes }),
+  fc.record({ t: fc.constant("evidence" as const), evidence: bytes }),
 );
 
 function decodes(input: Uint8Array): void {

@@ -32,6 +32,9 @@ export const RANGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes of an encoded certificate: 1 024 signers of 66 bytes and the fields. */
 export const CERTIFICATE_BYTES_MAX = 80 * 1024;
 
+/** Bytes of one encoded piece of evidence: two signed messages and an identifier. */
+export const EVIDENCE_BYTES_MAX = 1024;
+
 export interface VoteMessage {
   readonly t: "vote";
   readonly kind: VoteKind;
@@ -87,7 +90,9 @@ export type WireMessage =
       /** Finality certificate of the last block; empty when there is none. */
       readonly certificate: Bytes;
     }
-  | { readonly t: "final"; readonly block: Bytes; readonly certificate: Bytes };
+  | { readonly t: "final"; readonly block: Bytes; readonly certificate: Bytes }
+  /** Encoded evidence of an offence that the sender collected. */
+  | { readonly t: "evidence"; readonly evidence: Bytes };
 
 /** Type numbers on the wire; never reused. */
 export const WIRE_TYPES = {
@@ -102,6 +107,7 @@ export const WIRE_TYPES = {
   getRange: 9,
   range: 10,
   final: 11,
+  evidence: 12,
 } as const satisfies Record<WireMessage["t"], number>;
 
 const VOTE_KINDS: readonly VoteKind[] = ["notarize", "nullify", "finalize"];
@@ -154,6 +160,8 @@ function fieldsOf(m: WireMessage): CborValue[] {
       return [m.from, m.blocks as Bytes[], m.certificate];
     case "final":
       return [m.block, m.certificate];
+    case "evidence":
+      return [m.evidence];
   }
 }
 
@@ -234,6 +242,12 @@ export function decodeMessage(bytes: Bytes): WireMessage {
         block: asBytes(f[1], "final.block"),
         certificate: asCertificate(f[2], "final.certificate"),
       };
+    case WIRE_TYPES.evidence: {
+      fields(1);
+      const evidence = asBytes(f[1], "evidence");
+      if (evidence.length > EVIDENCE_BYTES_MAX) bound("evidence", EVIDENCE_BYTES_MAX);
+      return { t: "evidence", evidence };
+    }
     default:
       throw new HanseError("ORDERING_MESSAGE", "malformed", "message: unknown type");
   }
