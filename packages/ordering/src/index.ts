@@ -26,6 +26,45 @@ export type { ParamRange, PolicyParams } from "./policy/policy-params.ts";
 export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";
+export {
+  CHAIN_SETS_MAX,
+  type ChainTrust,
+  type ChainVerdict,
+  type HeaderChain,
+  verifyHeaderChain,
+} from "./sync/header-chain.ts";
+export {
+  type ChunkPlace,
+  SnapshotFetch,
+  type SnapshotFetchEvent,
+  type SnapshotFetchOptions,
+} from "./sync/snapshot-fetch.ts";
+export {
+  CHUNK_BYTES,
+  CHUNKS_MAX,
+  chunkSize,
+  decodeSnapshotContent,
+  decodeSnapshotManifest,
+  encodeSnapshotContent,
+  encodeSnapshotManifest,
+  isChunk,
+  type SnapshotContent,
+  type SnapshotManifest,
+  snapshotIdOf,
+  verifySnapshotManifest,
+} from "./sync/snapshot-manifest.ts";
+export {
+  decodeSnapshotMessage,
+  encodeSnapshotMessage,
+  isSnapshotMessage,
+  type SnapshotMessage,
+  type SnapshotOffer,
+} from "./sync/snapshot-messages.ts";
+export {
+  SnapshotServe,
+  type SnapshotServeOptions,
+  type SnapshotSource,
+} from "./sync/snapshot-serve.ts";
 export { removeWal } from "./wal/wal.ts";
 export { bodyFromBytes, hashLastCert, type SignatureCheck } from "./wire/bodies.ts";
 export {

@@ -4,6 +4,7 @@ import { type Core, createCore } from "../core/core.ts";
 import { type CoreEvent, type Effect, LAN_TIMEOUTS, type TimerId } from "../core/events.ts";
 import type { Height, OrderingEngine, OrderingStatus } from "../engine/interfaces.ts";
 import { type Evidence, encodeEvidence } from "../evidence/evidence.ts";
+import { isSnapshotMessage } from "../sync/snapshot-messages.ts";
 import { openWal, removeWal } from "../wal/wal.ts";
 import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
 import { createBootRecord } from "./boot.ts";
@@ -139,6 +140,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     });
     transport.onMessage((from, channel, message) => {
       if (channel === "transactions" || this.stopped || this.#draining) return;
+      // Somebody else's: snapshots travel on the same channel.
+      if (isSnapshotMessage(message)) return;
       if (!this.#links.has(from)) this.#linked(from, true);
       this.#inbox.receive(from, message);
       this.#settle();

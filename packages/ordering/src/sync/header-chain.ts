@@ -1,0 +1,70 @@
+/**
+ * A header far above what is trusted, reached by one header per change of the validator set: each
+ * of them commits to the set that follows, and is final under the one before (spec/sync.md).
+ */
+import {
+  equalBytes,
+  type FinalityProof,
+  type Hash,
+  type ValidatorSet,
+  verifyFinality,
+} from "@hanse/protocol";
+
+/** Changes of the validator set that one chain may cross. */
+export const CHAIN_SETS_MAX = 4_096;
+
+export interface HeaderChain {
+  /** The trusted set, then the set after each change, in order. */
+  readonly sets: readonly ValidatorSet[];
+  /** The last header before each change, then the header that the chain leads to; all final. */
+  readonly headers: readonly FinalityProof[];
+}
+
+export interface ChainTrust {
+  readonly ledgerId: Hash;
+  /** The set from which the chain begins, in force from `height` on. */
+  readonly set: ValidatorSet;
+  /** 1 for the set of the genesis. */
+  readonly height: number;
+}
+
+export type ChainVerdict =
+  | { readonly ok: true; readonly top: FinalityProof; readonly set: ValidatorSet }
+  | { readonly ok: false; readonly reason: string };
+
+const refuse = (reason: string): ChainVerdict => ({ ok: false, reason });
+
+/**
+ * Whether the chain's last header is final on the ledger, judged from the trusted set alone. Every
+ * header says since when its set is in force, so that a set that has handed over vouches for nothing
+ * above.
+ * @throws HanseError `KEYS_NOT_READY` alone.
+ */
+export function verifyHeaderChain(chain: HeaderChain, trust: ChainTrust): ChainVerdict {
+  const { sets, headers } = chain;
+  const top = headers.at(-1);
+  if (top === undefined) return refuse("the chain has no header");
+  if (sets.length !== headers.length || sets.length > CHAIN_SETS_MAX) {
+    return refuse(`${headers.length} headers for ${sets.length} sets`);
+  }
+  if (!equalBytes(sets[0]!.hash, trust.set.hash)) return refuse("it begins at another set");
+  let since = trust.height;
+  for (const [i, proof] of headers.entries()) {
+    const { header } = proof;
+    const set = sets[i]!;
+    const at = `header ${header.height}`;
+    if (header.height < since) return refuse(`${at} stands below ${since}`);
+    if (header.lastSetChangeHeight !== since) {
+      return refuse(`${at}: its set is in force since ${header.lastSetChangeHeight}, not ${since}`);
+    }
+    const verdict = verifyFinality(proof, { ledgerId: trust.ledgerId, set });
+    if (!verdict.ok) return refuse(`${at}: ${verdict.reason}`);
+    const next = sets[i + 1];
+    if (next === undefined) break;
+    if (equalBytes(next.hash, set.hash) || !equalBytes(header.nextValidatorsHash, next.hash)) {
+      return refuse(`${at} does not hand over to the next set`);
+    }
+    since = header.height + 1;
+  }
+  return { ok: true, top, set: sets.at(-1)! };
+}
