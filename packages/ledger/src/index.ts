@@ -42,6 +42,7 @@ export {
   type ResolveSender,
 } from "./pipeline/ledger-options.ts";
 export type { PublishedBlock, PublishedTransaction, Subscription } from "./publishing/publisher.ts";
+export type { LightPageRequest } from "./receipts/build-light-page.ts";
 export type { ReceiptRequest } from "./receipts/build-receipt.ts";
 export {
   BATCH_BYTES_TARGET,

@@ -1,2 +1,3 @@
+export * from "./light/light-client.ts";
 export * from "./report.ts";
 export * from "./verify-file.ts";

@@ -9,6 +9,7 @@ import {
   HanseError,
   type Hash,
   hashLedgerParams,
+  type LightPage,
   ledgerIdOf,
   type Receipt,
   toHex,
@@ -28,6 +29,7 @@ import { hashKey } from "../mempool/hash-key.ts";
 import { createMempool, type MempoolStats } from "../mempool/mempool.ts";
 import { createPublisher, type Subscription } from "../publishing/publisher.ts";
 import { createWaiters } from "../publishing/waiters.ts";
+import { createLightPages, type LightPageRequest } from "../receipts/build-light-page.ts";
 import { buildReceipt, type ReceiptRequest } from "../receipts/build-receipt.ts";
 import { decodeTransactionBatch, encodeTransactionBatch, toBatches } from "../spreading/batch.ts";
 import { createSpreader } from "../spreading/spreader.ts";
@@ -89,6 +91,8 @@ export interface Ledger extends LedgerApp {
   subscribe(fromHeight: number): Subscription;
   /** Proof of a final transaction and of facts of the state; waits for the block that certifies them. */
   receipt(request: ReceiptRequest): Promise<Receipt>;
+  /** Headers and proofs for light clients. @throws as `LightPages.page`. */
+  lightPage(request: LightPageRequest): Promise<LightPage>;
   mempoolStats(): MempoolStats;
   /** Takes encoded batches of transactions, each for every other node. */
   onOutgoing(send: (batch: Bytes) => void): void;
@@ -351,6 +355,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
 
   const genesisSet = genesisValidatorSet(options.genesis);
   const validatorSetAt = options.validatorSetAt ?? (() => genesisSet);
+  const lightPages = createLightPages({ ledgerId, store, validatorSetAt });
 
   async function whenDurable(height: number, timeoutMs: number): Promise<void> {
     if (height > durableHeight) await heightWaiters.wait(String(height), timeoutMs);
@@ -420,6 +425,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       return store.readOutside === undefined ? ask() : store.readOutside(ask);
     },
     subscribe: publisher.subscribe,
+    lightPage: (request) => lightPages.page(request),
     receipt: (request) => buildReceipt({ ledgerId, store, validatorSetAt, whenDurable }, request),
     mempoolStats: mempool.stats,
     onOutgoing: spreader.onBatch,

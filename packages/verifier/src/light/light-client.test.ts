@@ -1,0 +1,123 @@
+/** Goal: a light client gets from any trusted block to the newest, with few headers, or says why not. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeLightPage, type HanseError, type LightPage } from "@hanse/protocol";
+import {
+  createTrialLedger,
+  type TrialLedger,
+  trialSet,
+} from "../../../protocol/scripts/light-trials.ts";
+import { createLightClient, type LightRequest } from "./light-client.ts";
+
+/** Sets that share three of four members with the next one: a window that moves along. */
+function movingSets(changes: number, blocksEach: number) {
+  const names = Array.from({ length: changes + 5 }, (_, i) => `m${String(i).padStart(3, "0")}`);
+  const sets = Array.from({ length: changes + 1 }, (_, i) => trialSet(names.slice(i, i + 4)));
+  return sets.flatMap((set) => Array.from({ length: blocksEach }, () => set));
+}
+
+/** A node that answers as /v1/light does, `pageMax` changes at a time. */
+function serve(
+  ledger: TrialLedger,
+  pageMax = 200,
+  change: (page: LightPage) => LightPage = (p) => p,
+) {
+  const requests: LightRequest[] = [];
+  const fetch = async (request: LightRequest) => {
+    requests.push(request);
+    const newest = ledger.blocks.at(-1)!;
+    const all = ledger.blocks.filter(({ proof: { header } }, i) => {
+      const above = ledger.blocks[i + 1]?.proof.header;
+      return header.height >= request.from && above?.lastSetChangeHeight === above?.height && above;
+    });
+    const changes = request.changes ? all.slice(0, pageMax) : [];
+    const complete = request.changes && changes.length === all.length;
+    return encodeLightPage(change({ ledgerId: ledger.ledgerId, changes, complete, newest }));
+  };
+  return { fetch, requests };
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "",
+    (error: HanseError) => `${error.code}: ${error.message}`,
+  );
+
+test("one page and one header while enough of the trusted set signs", async () => {
+  const ledger = createTrialLedger(movingSets(2, 3));
+  const { fetch, requests } = serve(ledger);
+  const client = createLightClient({ trust: ledger.trustAt(4), fetch });
+  const { trust, steps, pages } = await client.sync();
+  assert.deepEqual(trust, ledger.trustAt(9));
+  assert.deepEqual(client.trust, trust);
+  assert.deepEqual(steps, [{ height: 9, step: "skipped" }]);
+  assert.equal(pages, 1);
+  assert.deepEqual(requests, [{ from: 4, changes: false }]);
+  assert.deepEqual((await client.sync()).steps, [{ height: 9, step: "known" }]);
+});
+
+test("through forty changes of the set it believes fewer headers than there are changes", async () => {
+  const ledger = createTrialLedger(movingSets(40, 2));
+  for (const pageMax of [200, 7]) {
+    const { fetch } = serve(ledger, pageMax);
+    const client = createLightClient({ trust: ledger.trustAt(1), fetch });
+    const { trust, steps } = await client.sync();
+    assert.deepEqual(trust, ledger.trustAt(82));
+    assert.ok(steps.length < 35, `${steps.length} headers`);
+    assert.ok(steps.some(({ step }) => step === "skipped"));
+  }
+});
+
+test("a change of all members is followed by the handing over alone", async () => {
+  const sets = [trialSet(["a", "b", "c", "d"]), trialSet(["e", "f", "g", "h"])];
+  const ledger = createTrialLedger([sets[0]!, sets[0]!, sets[1]!, sets[1]!]);
+  const client = createLightClient({ trust: ledger.trustAt(0), fetch: serve(ledger).fetch });
+  const { steps } = await client.sync();
+  assert.deepEqual(steps, [
+    { height: 2, step: "sameSet" },
+    { height: 4, step: "handedOver" },
+  ]);
+});
+
+test("whoever answers wrongly is refused by name, and what was trusted stays", async () => {
+  const ledger = createTrialLedger(movingSets(6, 2));
+  const trust = ledger.trustAt(3);
+  const sync = async (change: (page: LightPage) => LightPage, pageMax?: number) => {
+    const client = createLightClient({ trust, fetch: serve(ledger, pageMax, change).fetch });
+    const code = await codeOf(client.sync());
+    assert.ok(client.trust.height >= 3);
+    assert.deepEqual(client.trust, ledger.trustAt(client.trust.height));
+    return code;
+  };
+  const other = createTrialLedger(movingSets(6, 2), "another ledger");
+  assert.match(await sync((page) => ({ ...page, newest: other.blocks[8]! })), /another ledger/);
+  assert.match(await sync((page) => ({ ...page, ledgerId: other.ledgerId })), /LIGHT_REFUSED/);
+  assert.match(
+    await sync((page) => ({ ...page, newest: ledger.blocks[1]! })),
+    /newest block 2 is below the trusted height 3/,
+  );
+  assert.match(await sync((page) => ({ ...page, changes: [] })), /follow the set changes/);
+  // Never complete and never further: it ends.
+  assert.match(
+    await sync((page) => ({ ...page, changes: [], complete: false })),
+    /LIGHT_REFUSED|LIGHT_PAGES/,
+  );
+  // A fork: the same members certify another history above the trusted height.
+  const fork = createTrialLedger(movingSets(6, 2), "trial", () => [0, 1]);
+  assert.match(
+    await sync((page) => ({ ...page, changes: [], newest: fork.blocks[3]! })),
+    /below the quorum/,
+  );
+  const client = createLightClient({ trust, fetch: async () => new Uint8Array(20) });
+  assert.match(await codeOf(client.sync()), /LIGHT_PAGE_INVALID: .*HANSELGT/);
+});
+
+test("an endless answer ends", async () => {
+  const ledger = createTrialLedger(movingSets(150, 1));
+  const { fetch, requests } = serve(ledger, 1);
+  const client = createLightClient({ trust: ledger.trustAt(1), fetch });
+  assert.match(await codeOf(client.sync()), /LIGHT_PAGES: .*call again to go on from height 99/);
+  assert.equal(requests.length, 100);
+  await client.sync();
+  assert.deepEqual(client.trust, ledger.trustAt(151));
+});
