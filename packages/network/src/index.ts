@@ -1,19 +1,26 @@
 export {
+  type Connectivity,
+  type HealthFacts,
+  healthParts,
+  healthValue,
+} from "./health/health-value.ts";
+export {
   createTlsIdentity,
   encodeTlsIdentity,
   readTlsIdentity,
   type TlsIdentity,
   tlsFingerprintOf,
 } from "./identity/tls-identity.ts";
+export { TLS_KEYS_MAX, type TlsKeyPem } from "./identity/tls-keys.ts";
 export type { LinkLimits } from "./link/connection.ts";
 export type { ChannelCounters, NetworkCounters } from "./transport/counters.ts";
 export {
-  createTlsTransport,
   DEFAULT_TRANSPORT_LIMITS,
   type NetworkLog,
   type PeerLinkState,
-  type TlsPeer,
   type TlsTransport,
   type TlsTransportLimits,
   type TlsTransportOptions,
-} from "./transport/tls-transport.ts";
+} from "./transport/interfaces.ts";
+export type { TlsPeer } from "./transport/peer-book.ts";
+export { createTlsTransport } from "./transport/tls-transport.ts";

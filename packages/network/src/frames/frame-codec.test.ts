@@ -44,7 +44,7 @@ test("too long and unknown frames are refused from the head alone, nothing follo
   const cases: [number, number, string][] = [
     [FRAME_TYPES.consensus, 1001, "NETWORK_FRAME_SIZE"],
     [FRAME_TYPES.sync, 0xffff_ffff, "NETWORK_FRAME_SIZE"],
-    [7, 0, "NETWORK_FRAME_TYPE"],
+    [10, 0, "NETWORK_FRAME_TYPE"],
     [255, 1, "NETWORK_FRAME_TYPE"],
   ];
   for (const [type, length, code] of cases) {

@@ -31,6 +31,10 @@ export const FRAME_TYPES = {
   pong: 5,
   /** A reason in words, then the sender closes. */
   bye: 6,
+  /** Signed envelopes of other nodes, passed on by a relay; one type per channel. */
+  relayedConsensus: 7,
+  relayedSync: 8,
+  relayedTransactions: 9,
 } as const;
 
 export type FrameType = (typeof FRAME_TYPES)[keyof typeof FRAME_TYPES];
@@ -38,13 +42,33 @@ export type FrameType = (typeof FRAME_TYPES)[keyof typeof FRAME_TYPES];
 /** Most urgent first. */
 export const CHANNELS: readonly Channel[] = ["consensus", "sync", "transactions"];
 
-const channelOfType = new Map<number, Channel>(
-  CHANNELS.map((channel) => [FRAME_TYPES[channel], channel]),
+/** What a frame carries: a message of its sender, or an envelope that it only passes on. */
+export interface FrameKind {
+  readonly channel: Channel;
+  readonly relayed: boolean;
+}
+
+const RELAYED_TYPES = {
+  consensus: FRAME_TYPES.relayedConsensus,
+  sync: FRAME_TYPES.relayedSync,
+  transactions: FRAME_TYPES.relayedTransactions,
+} as const;
+
+const kindOfType = new Map<number, FrameKind>(
+  CHANNELS.flatMap((channel) => [
+    [FRAME_TYPES[channel], { channel, relayed: false }],
+    [RELAYED_TYPES[channel], { channel, relayed: true }],
+  ]),
 );
 const TYPE_MAX = Math.max(...Object.values(FRAME_TYPES));
 
-export function channelOf(type: number): Channel | undefined {
-  return channelOfType.get(type);
+/** Undefined for frames of the link itself. */
+export function frameKindOf(type: number): FrameKind | undefined {
+  return kindOfType.get(type);
+}
+
+export function frameTypeOf({ channel, relayed }: FrameKind): FrameType {
+  return relayed ? RELAYED_TYPES[channel] : FRAME_TYPES[channel];
 }
 
 export function encodeFrameHead(type: FrameType, payloadBytes: number): Bytes {

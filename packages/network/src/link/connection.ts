@@ -8,18 +8,19 @@ import type { Channel } from "@hanse/ordering";
 import { type Bytes, HanseError, toHanseError, utf8 } from "@hanse/protocol";
 import {
   BYE_BYTES_MAX,
-  channelOf,
   decodeHello,
   encodeFrameHead,
   encodeHello,
   FRAME_HEAD_BYTES,
   FRAME_TYPES,
   FrameReader,
-  type FrameType,
+  frameKindOf,
+  frameTypeOf,
   HELLO_BYTES_MAX,
   type Hello,
 } from "../frames/frame-codec.ts";
 import type { NetworkCounters } from "../transport/counters.ts";
+import type { OutboundBudget } from "./outbound-budget.ts";
 import { SendQueue } from "./send-queue.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -43,12 +44,18 @@ export interface ConnectionOptions {
   readonly hello: Hello;
   readonly limits: LinkLimits;
   readonly counters: NetworkCounters;
+  /** Of all links of the node together. */
+  readonly budget: OutboundBudget;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
   /** Judges the peer's hello. @throws HanseError to refuse it. */
   readonly accept: (hello: Hello) => void;
   readonly onOpen: () => void;
-  readonly onMessage: (channel: Channel, message: Bytes) => void;
+  readonly onMessage: (channel: Channel, message: Bytes, relayed: boolean) => void;
+  /** A probe was answered after so many milliseconds, or (undefined) not in time. */
+  readonly onProbe: (roundTripMs: number | undefined) => void;
+  /** What had to wait for the line left it: so many bytes after so long. */
+  readonly onBurst: (bytes: number, ms: number) => void;
   /** Once, with the reason; `violation` when the peer broke the protocol. */
   readonly onClose: (reason: HanseError, violation: boolean) => void;
 }
@@ -62,13 +69,17 @@ export class Connection {
   readonly #queue: SendQueue;
   readonly #byteBucket: TokenBucket;
   readonly #frameBucket: TokenBucket;
+  readonly #resume = () => this.#flush();
   #phase: Phase = "greeting";
   #blocked = false;
+  #burst: { readonly bytes: number; readonly since: number } | undefined;
   #flushing = false;
   #frames = 0;
   #heardAt: number;
   #pingAt: number | undefined;
   #pause: NodeJS.Timeout | undefined;
+  /** It was a link once. */
+  opened = false;
   /** Round trip of the last ping. */
   roundTripMs: number | undefined;
 
@@ -87,6 +98,10 @@ export class Connection {
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("drain", () => {
       this.#blocked = false;
+      if (this.#burst !== undefined) {
+        options.onBurst(this.#burst.bytes, now() - this.#burst.since);
+        this.#burst = undefined;
+      }
       this.#flush();
     });
     socket.on("error", (cause) => this.#closed("NETWORK_LINK", cause.message));
@@ -103,7 +118,11 @@ export class Connection {
     return this.#queue.bytes;
   }
 
-  send(channel: Channel, message: Bytes): void {
+  /** Bytes received and sent, heads included. */
+  readonly bytes = { in: 0, out: 0 };
+
+  /** @throws HanseError `NETWORK_FRAME_SIZE` */
+  send(channel: Channel, message: Bytes, relayed = false): void {
     if (message.length > this.#options.limits.frameBytesMax) {
       throw new HanseError(
         "NETWORK_FRAME_SIZE",
@@ -111,7 +130,7 @@ export class Connection {
         `message of ${message.length} bytes on ${channel}; at most ${this.#options.limits.frameBytesMax} may be sent`,
       );
     }
-    this.#queue.push(channel, message);
+    this.#queue.push(channel, message, relayed);
     if (this.#flushing || this.#blocked) return;
     this.#flushing = true;
     process.nextTick(() => this.#flush());
@@ -125,7 +144,11 @@ export class Connection {
     const silentMs = this.#options.now() - this.#heardAt;
     if (silentMs > 3 * this.#options.limits.keepaliveMs) {
       this.#closed("NETWORK_TIMEOUT", `nothing heard for ${Math.round(silentMs)} ms`);
-    } else if (this.#phase === "open" && this.#pingAt === undefined) {
+    } else if (this.#phase === "open") {
+      if (this.#pingAt !== undefined) {
+        this.#options.onProbe(undefined);
+        return;
+      }
       this.#pingAt = this.#options.now();
       this.#writeFrame("ping", new Uint8Array(0));
     }
@@ -139,6 +162,7 @@ export class Connection {
   #read(chunk: Buffer): void {
     if (this.#phase === "closed") return;
     this.#heardAt = this.#options.now();
+    this.bytes.in += chunk.length;
     this.#frames = 0;
     try {
       this.#reader.push(chunk);
@@ -178,21 +202,24 @@ export class Connection {
       }
       this.#options.accept(decodeHello(payload));
       this.#phase = "open";
+      this.opened = true;
       this.#reader.setBytesMax(this.#options.limits.frameBytesMax);
       this.#options.onOpen();
       return;
     }
-    const channel = channelOf(type);
-    if (channel !== undefined) {
-      const counters = this.#options.counters.channels[channel];
+    const kind = frameKindOf(type);
+    if (kind !== undefined) {
+      const counters = this.#options.counters.channels[kind.channel];
       counters.framesIn++;
       counters.bytesIn += payload.length;
-      this.#options.onMessage(channel, payload);
+      this.#options.onMessage(kind.channel, payload, kind.relayed);
     } else if (type === FRAME_TYPES.ping && payload.length === 0) {
       this.#writeFrame("pong", payload);
     } else if (type === FRAME_TYPES.pong && payload.length === 0) {
-      if (this.#pingAt !== undefined) this.roundTripMs = this.#options.now() - this.#pingAt;
+      if (this.#pingAt === undefined) return;
+      this.roundTripMs = this.#options.now() - this.#pingAt;
       this.#pingAt = undefined;
+      this.#options.onProbe(this.roundTripMs);
     } else {
       throw new HanseError("NETWORK_FRAME_TYPE", "malformed", `frame type ${type} out of place`);
     }
@@ -209,6 +236,7 @@ export class Connection {
     this.#flushing = false;
     const socket = this.#socket;
     if (this.#phase !== "open" || this.#blocked || socket.destroyed) return;
+    const { budget } = this.#options;
     let parts: Bytes[] = [];
     let gathered = 0;
     socket.cork();
@@ -217,14 +245,17 @@ export class Connection {
       parts = [];
     };
     while (gathered < WRITE_BYTES) {
-      const next = this.#queue.shift();
+      const next = this.#queue.shift(budget.left < 1);
       if (next === undefined) break;
       const { channel, message } = next;
       const counters = this.#options.counters.channels[channel];
+      const size = message.length + FRAME_HEAD_BYTES;
       counters.framesOut++;
       counters.bytesOut += message.length;
-      parts.push(encodeFrameHead(FRAME_TYPES[channel] as FrameType, message.length));
-      gathered += message.length + FRAME_HEAD_BYTES;
+      this.bytes.out += size;
+      budget.take(size);
+      parts.push(encodeFrameHead(frameTypeOf(next), message.length));
+      gathered += size;
       if (message.length < COPY_BYTES_MAX) {
         parts.push(message);
       } else {
@@ -235,10 +266,16 @@ export class Connection {
     writeParts();
     socket.uncork();
     if (gathered > 0) this.#options.counters.writes++;
+    if (this.#blocked) {
+      this.#burst ??= { bytes: socket.writableLength, since: this.#options.now() };
+    }
     // Without back-pressure nobody calls again.
-    if (!this.#blocked && this.#queue.bytes > 0) {
+    if (this.#blocked || this.#queue.bytes === 0) return;
+    if (budget.left < 1) {
+      budget.wait(this.#resume);
+    } else {
       this.#flushing = true;
-      process.nextTick(() => this.#flush());
+      process.nextTick(this.#resume);
     }
   }
 
@@ -262,6 +299,7 @@ export class Connection {
     this.#phase = "closed";
     this.#reader.stop();
     clearTimeout(this.#pause);
+    this.#options.budget.forget(this.#resume);
     if (!this.#socket.destroyed) {
       setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
       this.#socket.resume();

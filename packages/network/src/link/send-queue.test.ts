@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Channel } from "@hanse/ordering";
 import fc from "fast-check";
 import { CHANNELS } from "../frames/frame-codec.ts";
-import { SendQueue } from "./send-queue.ts";
+import { SendQueue, SYNC_SHARE } from "./send-queue.ts";
 
 test("a full queue drops the oldest of the least urgent, never the more urgent", () => {
   const dropped: Channel[] = [];
@@ -54,13 +54,31 @@ test("property: bound, priority and order per channel", () => {
         }
         assert.ok(queue.bytes <= 500);
       }
-      let urgency = 0;
+      let votesOver = false;
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        assert.ok(CHANNELS.indexOf(next.channel) >= urgency, "most urgent first");
-        urgency = CHANNELS.indexOf(next.channel);
+        assert.ok(next.channel !== "consensus" || !votesOver, "most urgent first");
+        votesOver ||= next.channel !== "consensus";
         taken++;
       }
       assert.equal(taken + drops, accepted);
     }),
   );
+});
+
+test("sync and transactions share a link by bytes; only votes pass when asked for the urgent", () => {
+  const queue = new SendQueue(1_000_000, () => assert.fail("nothing is dropped"));
+  for (let i = 0; i < 200; i++) {
+    queue.push("sync", new Uint8Array(1000));
+    queue.push("transactions", new Uint8Array(100));
+  }
+  const bytes = { consensus: 0, sync: 0, transactions: 0 };
+  while (bytes.transactions < 10_000) {
+    const { channel, message } = queue.shift()!;
+    bytes[channel] += message.length;
+  }
+  const share = bytes.sync / bytes.transactions;
+  assert.ok(Math.abs(share - SYNC_SHARE) < 0.5, `sync got ${share} times as much`);
+  queue.push("consensus", new Uint8Array(1));
+  assert.equal(queue.shift(true)?.channel, "consensus");
+  assert.equal(queue.shift(true), undefined);
 });

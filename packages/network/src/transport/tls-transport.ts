@@ -5,7 +5,7 @@
  * replaces an older, because only a restarted dialer makes one.
  */
 import { connect, createServer, type TLSSocket } from "node:tls";
-import type { Channel, Transport } from "@hanse/ordering";
+import type { Channel } from "@hanse/ordering";
 import {
   type Bytes,
   compareText,
@@ -16,115 +16,55 @@ import {
   type ValidatorId,
 } from "@hanse/protocol";
 import { type Hello, NETWORK_PROTOCOL_VERSION } from "../frames/frame-codec.ts";
-import { readTlsIdentity, type TlsIdentity, tlsFingerprintOf } from "../identity/tls-identity.ts";
-import { Connection, type LinkLimits } from "../link/connection.ts";
-import { createCounters, type NetworkCounters } from "./counters.ts";
+import { healthValue } from "../health/health-value.ts";
+import { tlsFingerprintOf } from "../identity/tls-identity.ts";
+import { serverNameOf, type TlsKeyPem, TlsKeys } from "../identity/tls-keys.ts";
+import { Connection } from "../link/connection.ts";
+import { OutboundBudget } from "../link/outbound-budget.ts";
+import { parseAddress } from "./address.ts";
+import { createCounters } from "./counters.ts";
+import {
+  DEFAULT_TRANSPORT_LIMITS,
+  type NetworkLog,
+  type PeerLinkState,
+  type TlsTransport,
+  type TlsTransportLimits,
+  type TlsTransportOptions,
+} from "./interfaces.ts";
+import { isKeyOf, type Peer, PeerBook, type TlsPeer } from "./peer-book.ts";
 
 const ALPN = "hanse/1";
 const GREETING_MS_MAX = 5000;
 const RECONNECT_MS_MIN = 100;
+/** For so long a link serves on beside the one that replaces it. */
+const REPLACED_MS = 500;
 /** A link that held this long makes the next attempt start without a pause again. */
 const STEADY_MS = 2000;
 
-export interface TlsTransportLimits extends LinkLimits {
-  /** Longest pause between attempts to reach a peer. */
-  readonly reconnectMsMax: number;
-}
-
-const MEBIBYTE = 1024 * 1024;
-
-export const DEFAULT_TRANSPORT_LIMITS: TlsTransportLimits = {
-  frameBytesMax: 16 * MEBIBYTE,
-  queueBytesMax: 64 * MEBIBYTE,
-  bytesPerSecond: 128 * MEBIBYTE,
-  framesPerSecond: 20_000,
-  keepaliveMs: 5000,
-  reconnectMsMax: 2000,
-};
-
-export interface TlsPeer {
-  readonly id: ValidatorId;
-  /** `host:port`; undefined = this peer dials us, or cannot be reached. */
-  readonly address?: string | undefined;
-  /** SHA-256 of its certificate's public key, from the registry. */
-  readonly tlsFingerprint: Hash;
-}
-
-/** Structured log, message constant and facts in the object (pino fits). */
-export interface NetworkLog {
-  debug(facts: object, message: string): void;
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-  error(facts: object, message: string): void;
-}
-
-export interface TlsTransportOptions {
-  readonly self: ValidatorId;
-  readonly identity: Pick<TlsIdentity, "privateKeyPem" | "certificatePem">;
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly peers: readonly TlsPeer[];
-  readonly ledgerId: Hash;
-  readonly limits?: Partial<TlsTransportLimits>;
-  readonly log?: NetworkLog;
-}
-
-export interface PeerLinkState {
-  readonly id: ValidatorId;
-  readonly address: string | undefined;
-  readonly connected: boolean;
-  readonly queuedBytes: number;
-  readonly roundTripMs: number | undefined;
-  /** Why the last link or attempt ended. */
-  readonly lastError: string | undefined;
-}
-
-export interface TlsTransport extends Transport {
-  /** Listens and begins to dial. @throws HanseError `NETWORK_LISTEN` when the port is taken. */
-  start(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Closes every link; resolves when the port is free again. */
-  stop(): Promise<void>;
-  /** A peer has moved; takes effect with the next attempt. */
-  setPeerAddress(id: ValidatorId, address: string): void;
-  /** Closes the link with a reason; the peer may come back after a pause. */
-  disconnect(id: ValidatorId, reason: string): void;
-  links(): readonly PeerLinkState[];
-  readonly counters: NetworkCounters;
-}
-
-interface Peer {
-  readonly id: ValidatorId;
-  readonly fingerprint: Hash;
-  address: string | undefined;
-  connection: Connection | undefined;
-  dialing: TLSSocket | undefined;
-  retry: NodeJS.Timeout | undefined;
-  attempts: number;
-  upSince: number;
-  lastError: string | undefined;
-}
-
 const silent: NetworkLog = { debug() {}, info() {}, warn() {}, error() {} };
 
-function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(":");
-  return {
-    host: address.slice(0, at).replace(/^\[|\]$/g, ""),
-    port: Number(address.slice(at + 1)),
-  };
-}
+const COMMON_TLS = {
+  ALPNProtocols: [ALPN],
+  // The chain is of no interest: the key itself is pinned, right after the handshake, which
+  // has proven that the peer holds it.
+  rejectUnauthorized: false,
+};
 
 class TlsTransportImpl implements TlsTransport {
   readonly self: ValidatorId;
-  readonly counters = createCounters();
+  readonly counters = createCounters(() => this.#budget.waits);
   readonly #options: TlsTransportOptions;
   readonly #limits: TlsTransportLimits;
   readonly #log: NetworkLog;
-  readonly #peers = new Map<ValidatorId, Peer>();
-  readonly #byFingerprint = new Map<string, Peer>();
+  readonly #book: PeerBook;
+  readonly #budget: OutboundBudget;
   readonly #server: ReturnType<typeof createServer>;
   readonly #greetings = new Set<TLSSocket>();
   readonly #hello: Hello;
-  #onMessage: (from: ValidatorId, channel: Channel, message: Bytes) => void = () => {};
+  #keys: TlsKeys;
+  #wanted: ReadonlySet<ValidatorId> | undefined;
+  readonly #onMessage: ((from: ValidatorId, channel: Channel, message: Bytes) => void)[] = [];
+  readonly #onEnvelope: ((from: ValidatorId, channel: Channel, envelope: Bytes) => void)[] = [];
   readonly #onPeer: ((peer: ValidatorId, up: boolean) => void)[] = [];
   #keepalive: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -139,58 +79,34 @@ class TlsTransportImpl implements TlsTransport {
       ledgerId: options.ledgerId,
       id: options.self,
     };
-    const { fingerprint } = readTlsIdentity(
-      `${options.identity.privateKeyPem}\n${options.identity.certificatePem}`,
-    );
-    for (const { id, address, tlsFingerprint } of options.peers) {
-      const hex = toHex(tlsFingerprint);
-      if (id === options.self || this.#peers.has(id)) {
-        throw new HanseError("NETWORK_PEERS", "rejected", `peer ${id} stands twice`);
-      }
-      if (this.#byFingerprint.has(hex) || equalBytes(tlsFingerprint, fingerprint)) {
-        throw new HanseError(
-          "NETWORK_PEERS",
-          "rejected",
-          `peer ${id} has the TLS key of another node; every node needs its own`,
-        );
-      }
-      const peer: Peer = {
-        id,
-        fingerprint: tlsFingerprint,
-        address,
-        connection: undefined,
-        dialing: undefined,
-        retry: undefined,
-        attempts: 0,
-        upSince: 0,
-        lastError: undefined,
-      };
-      this.#peers.set(id, peer);
-      this.#byFingerprint.set(hex, peer);
-    }
+    this.#budget = new OutboundBudget(this.#limits.bytesPerSecondMax, () => performance.now());
+    this.#keys = new TlsKeys([options.identity, ...(options.otherIdentities ?? [])]);
+    this.#book = new PeerBook({
+      self: options.self,
+      isOwnKey: (fingerprint) => this.#keys.has(fingerprint),
+      keyOverlapMs: this.#limits.keyOverlapMs,
+      onRetired: (peer) => {
+        const { connection, connectionKey } = peer;
+        if (connectionKey !== undefined && !isKeyOf(peer, connectionKey)) {
+          connection?.close("the key of this link is not registered any more");
+        }
+      },
+    });
     this.#server = createServer(
-      { ...this.#tlsOptions(), requestCert: true, handshakeTimeout: GREETING_MS_MAX },
+      {
+        ...this.#keys.options,
+        ...COMMON_TLS,
+        requestCert: true,
+        handshakeTimeout: GREETING_MS_MAX,
+        SNICallback: (name, done) => done(null, this.#keys.contextOf(name)),
+      },
       (socket) => this.#answer(socket),
     );
-    // Twice: a restarted peer's new connection may come before the old one's end is known.
-    this.#server.maxConnections = 2 * this.#peers.size + 32;
     this.#server.on("tlsClientError", (error, socket) => {
       this.counters.refused++;
       this.#log.debug({ from: socket.remoteAddress, error: error.message }, "TLS refused");
     });
-  }
-
-  #tlsOptions() {
-    return {
-      key: this.#options.identity.privateKeyPem,
-      cert: this.#options.identity.certificatePem,
-      minVersion: "TLSv1.3" as const,
-      maxVersion: "TLSv1.3" as const,
-      ALPNProtocols: [ALPN],
-      // The chain is of no interest: the key itself is pinned, right after the handshake, which
-      // has proven that the peer holds it.
-      rejectUnauthorized: false,
-    };
+    this.setPeers(options.peers);
   }
 
   async start(): Promise<{ host: string; port: number }> {
@@ -221,9 +137,9 @@ class TlsTransportImpl implements TlsTransport {
       expected = performance.now() + keepaliveMs;
       // A program that stood still itself has heard nobody; that says nothing about the peers.
       if (lateMs > keepaliveMs) return;
-      for (const peer of this.#peers.values()) peer.connection?.keepAlive();
+      for (const peer of this.#book.values()) peer.connection?.keepAlive();
     }, keepaliveMs);
-    for (const peer of this.#peers.values()) this.#dial(peer);
+    for (const peer of this.#book.values()) this.#dial(peer);
     const bound = this.#server.address();
     if (bound === null || typeof bound === "string") return { host, port };
     return { host: bound.address, port: bound.port };
@@ -233,17 +149,47 @@ class TlsTransportImpl implements TlsTransport {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#keepalive);
-    for (const peer of this.#peers.values()) {
-      clearTimeout(peer.retry);
-      peer.dialing?.destroy();
-      peer.connection?.close("the node stops");
-    }
+    this.#book.stop();
+    for (const peer of this.#book.values()) this.#drop(peer, "the node stops");
+    this.#budget.stop();
     for (const socket of this.#greetings) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
+  setPeers(list: readonly TlsPeer[]): void {
+    const { added, removed, rekeyed, moved } = this.#book.set(list);
+    // Twice: a restarted peer's new connection may come before the old one's end is known.
+    this.#server.maxConnections = 2 * this.#book.size + 32;
+    for (const peer of removed) this.#drop(peer, "not a node of this ledger any more");
+    if (this.#keepalive === undefined) return;
+    for (const peer of [...added, ...moved]) this.#dial(peer);
+    for (const peer of rekeyed) {
+      this.#log.info({ peer: peer.id }, "peer has a new TLS key");
+      this.#dial(peer, { renew: true });
+    }
+  }
+
+  rotateIdentity(identity: TlsKeyPem, others: readonly TlsKeyPem[] = [this.#keys.inUse]): void {
+    this.#keys = new TlsKeys([identity, ...others]);
+    this.#server.setSecureContext(this.#keys.options);
+    this.#log.info({ fingerprint: toHex(this.#keys.inUse.fingerprint) }, "TLS key changed");
+    if (this.#keepalive === undefined) return;
+    for (const peer of this.#book.values()) {
+      peer.attempts = 0;
+      this.#dial(peer, { renew: true });
+    }
+  }
+
+  setWanted(ids: ReadonlySet<ValidatorId> | undefined): void {
+    this.#wanted = ids;
+    for (const peer of this.#book.values()) {
+      if (ids === undefined || ids.has(peer.id)) this.#dial(peer);
+      else if (compareText(this.self, peer.id) < 0) this.#drop(peer, "this link is not needed");
+    }
+  }
+
   setPeerAddress(id: ValidatorId, address: string): void {
-    const peer = this.#peers.get(id);
+    const peer = this.#book.get(id);
     if (peer === undefined) {
       throw new HanseError("NETWORK_PEERS", "notFound", `${id} is not a peer of this ledger`);
     }
@@ -253,25 +199,33 @@ class TlsTransportImpl implements TlsTransport {
   }
 
   send(to: ValidatorId, channel: Channel, message: Bytes): void {
-    const connection = this.#peers.get(to)?.connection;
-    if (connection?.isOpen === true) connection.send(channel, message);
+    this.#send(to, channel, message, false);
+  }
+
+  sendEnvelope(to: ValidatorId, channel: Channel, envelope: Bytes): void {
+    this.#send(to, channel, envelope, true);
+  }
+
+  #send(to: ValidatorId, channel: Channel, message: Bytes, relayed: boolean): void {
+    const connection = this.#book.get(to)?.connection;
+    if (connection?.isOpen === true) connection.send(channel, message, relayed);
     else this.counters.channels[channel].dropped++;
   }
 
   broadcast(channel: Channel, message: Bytes): void {
-    for (const id of this.#peers.keys()) this.send(id, channel, message);
+    for (const id of this.#book.keys()) this.send(id, channel, message);
   }
 
   onMessage(handler: (from: ValidatorId, channel: Channel, message: Bytes) => void): void {
-    const before = this.#onMessage;
-    this.#onMessage = (from, channel, message) => {
-      before(from, channel, message);
-      handler(from, channel, message);
-    };
+    this.#onMessage.push(handler);
+  }
+
+  onEnvelope(handler: (from: ValidatorId, channel: Channel, envelope: Bytes) => void): void {
+    this.#onEnvelope.push(handler);
   }
 
   disconnect(id: ValidatorId, reason: string): void {
-    this.#peers.get(id)?.connection?.close(reason);
+    this.#book.get(id)?.connection?.close(reason);
   }
 
   onPeer(handler: (peer: ValidatorId, up: boolean) => void): void {
@@ -280,28 +234,65 @@ class TlsTransportImpl implements TlsTransport {
 
   /** Ids of the peers with an open link. */
   peers(): readonly ValidatorId[] {
-    return [...this.#peers.values()].filter((p) => p.connection?.isOpen).map((p) => p.id);
+    return [...this.#book.values()].filter((p) => p.connection?.isOpen).map((p) => p.id);
   }
 
   links(): readonly PeerLinkState[] {
-    return [...this.#peers.values()].map((peer) => ({
-      id: peer.id,
-      address: peer.address,
-      connected: peer.connection?.isOpen === true,
-      queuedBytes: peer.connection?.queuedBytes ?? 0,
-      roundTripMs: peer.connection?.roundTripMs,
-      lastError: peer.lastError,
-    }));
+    return [...this.#book.values()].map((peer) => {
+      const health = peer.meter.facts;
+      return {
+        id: peer.id,
+        address: peer.address,
+        connected: peer.connection?.isOpen === true,
+        queuedBytes: peer.connection?.queuedBytes ?? 0,
+        roundTripMs: peer.connection?.roundTripMs,
+        lastError: peer.lastError,
+        health,
+        healthPpm: healthValue(health),
+      };
+    });
   }
 
-  #dial(peer: Peer): void {
+  #drop(peer: Peer, reason: string): void {
+    clearTimeout(peer.retry);
+    peer.dialing?.destroy();
+    peer.replaced?.close(reason);
+    peer.connection?.close(reason);
+  }
+
+  /** The older link ends a moment later, when the other side surely has the newer one. */
+  #replace(peer: Peer, older: Connection): void {
+    peer.replaced?.close("replaced by newer connections");
+    peer.replaced = older;
+    setTimeout(() => {
+      older.close("replaced by a newer connection");
+      if (peer.replaced === older) peer.replaced = undefined;
+    }, REPLACED_MS).unref();
+  }
+
+  /** Whether this side is to look for a link to the peer. */
+  #isDialer(peer: Peer): boolean {
+    if (this.#stopped || peer.removed || compareText(this.self, peer.id) > 0) return false;
+    return peer.address !== undefined && this.#wanted?.has(peer.id) !== false;
+  }
+
+  /** `renew` makes a new connection beside one that stands. */
+  #dial(peer: Peer, { renew = false } = {}): void {
     clearTimeout(peer.retry);
     peer.retry = undefined;
-    if (this.#stopped || compareText(this.self, peer.id) > 0) return;
-    if (peer.connection !== undefined || peer.dialing !== undefined) return;
-    if (peer.address === undefined) return;
-    peer.attempts++;
-    const socket = connect({ ...this.#tlsOptions(), ...splitAddress(peer.address) });
+    if (!this.#isDialer(peer) || (peer.connection !== undefined && !renew)) return;
+    if (renew) {
+      const before = peer.dialing;
+      peer.dialing = undefined;
+      before?.destroy();
+    }
+    if (peer.dialing !== undefined) return;
+    const socket = connect({
+      ...COMMON_TLS,
+      ...parseAddress(peer.address!),
+      secureContext: this.#keys.contextFor(peer.attempts++),
+      servername: serverNameOf(peer.fingerprint),
+    });
     peer.dialing = socket;
     const timeout = setTimeout(
       () => socket.destroy(new Error("no answer in time")),
@@ -311,13 +302,15 @@ class TlsTransportImpl implements TlsTransport {
       clearTimeout(timeout);
       if (peer.dialing !== socket) return;
       peer.dialing = undefined;
+      peer.meter.onAttempt(false);
       this.#retry(peer, error?.message ?? "connection closed");
     };
     socket.once("error", lost);
     socket.once("close", () => lost());
     socket.once("secureConnect", () => {
       const shown = socket.getPeerX509Certificate();
-      if (shown === undefined || !equalBytes(tlsFingerprintOf(shown), peer.fingerprint)) {
+      const key = shown && tlsFingerprintOf(shown);
+      if (key === undefined || !isKeyOf(peer, key)) {
         this.counters.refused++;
         this.#log.warn(
           { peer: peer.id, address: peer.address },
@@ -326,7 +319,7 @@ class TlsTransportImpl implements TlsTransport {
         socket.destroy(new Error("wrong TLS key"));
         return;
       }
-      this.#greet(socket, peer, () => {
+      this.#greet(socket, peer, key, () => {
         clearTimeout(timeout);
         if (peer.dialing === socket) peer.dialing = undefined;
       });
@@ -335,8 +328,8 @@ class TlsTransportImpl implements TlsTransport {
 
   #retry(peer: Peer, reason: string): void {
     peer.lastError = reason;
-    if (this.#stopped || peer.connection !== undefined) return;
     clearTimeout(peer.retry);
+    if (!this.#isDialer(peer) || peer.connection !== undefined) return;
     const ceiling = Math.min(
       this.#limits.reconnectMsMax,
       RECONNECT_MS_MIN * 2 ** Math.min(peer.attempts, 16),
@@ -347,9 +340,9 @@ class TlsTransportImpl implements TlsTransport {
 
   #answer(socket: TLSSocket): void {
     const shown = socket.getPeerX509Certificate();
-    const peer =
-      shown === undefined ? undefined : this.#byFingerprint.get(toHex(tlsFingerprintOf(shown)));
-    if (peer === undefined || this.#stopped) {
+    const key = shown && tlsFingerprintOf(shown);
+    const peer = key && this.#book.findByKey(key);
+    if (peer === undefined || key === undefined || this.#stopped) {
       this.counters.refused++;
       this.#log.warn({ from: socket.remoteAddress }, "stranger refused: TLS key not registered");
       socket.on("error", () => {});
@@ -363,16 +356,17 @@ class TlsTransportImpl implements TlsTransport {
       this.#greetings.delete(socket);
     };
     socket.once("close", settled);
-    this.#greet(socket, peer, settled);
+    this.#greet(socket, peer, key, settled);
   }
 
   /** `settled` is called as soon as the connection is a link, or is over. */
-  #greet(socket: TLSSocket, peer: Peer, settled: () => void): void {
+  #greet(socket: TLSSocket, peer: Peer, key: Hash, settled: () => void): void {
     const connection: Connection = new Connection({
       socket,
       hello: this.#hello,
       limits: this.#limits,
       counters: this.counters,
+      budget: this.#budget,
       now: () => performance.now(),
       accept: (hello) => {
         if (!equalBytes(hello.ledgerId, this.#options.ledgerId)) {
@@ -392,16 +386,25 @@ class TlsTransportImpl implements TlsTransport {
       },
       onOpen: () => {
         settled();
+        if (peer.removed) {
+          connection.close("not a node of this ledger any more");
+          return;
+        }
+        if (this.#isDialer(peer)) peer.meter.onAttempt(true);
+        peer.meter.onLink(true);
         const older = peer.connection;
         peer.connection = connection;
+        peer.connectionKey = key;
         peer.upSince = performance.now();
         peer.lastError = undefined;
-        older?.close("replaced by a newer connection");
+        if (older !== undefined) this.#replace(peer, older);
         this.counters.linksUp++;
         this.#log.info({ peer: peer.id }, "peer connected");
         if (older === undefined) for (const handler of this.#onPeer) handler(peer.id, true);
       },
-      onMessage: (channel, message) => this.#deliver(peer, channel, message),
+      onMessage: (channel, message, relayed) => this.#deliver(peer, channel, message, relayed),
+      onProbe: (roundTripMs) => peer.meter.onProbe(roundTripMs),
+      onBurst: (bytes, ms) => peer.meter.onBurst(bytes, ms),
       onClose: (error, violation) => {
         settled();
         this.#closed(peer, connection, error, violation);
@@ -409,9 +412,12 @@ class TlsTransportImpl implements TlsTransport {
     });
   }
 
-  #deliver(peer: Peer, channel: Channel, message: Bytes): void {
+  #deliver(peer: Peer, channel: Channel, message: Bytes, relayed: boolean): void {
+    if (peer.removed) return;
     try {
-      this.#onMessage(peer.id, channel, message);
+      for (const handler of relayed ? this.#onEnvelope : this.#onMessage) {
+        handler(peer.id, channel, message);
+      }
     } catch (error) {
       // A malformed message is the peer's breach and costs it the link; all else is a bug of ours,
       // which no connection may swallow: it stops the program.
@@ -424,16 +430,20 @@ class TlsTransportImpl implements TlsTransport {
 
   #closed(peer: Peer, connection: Connection, error: HanseError, violation: boolean): void {
     const facts = { peer: peer.id, code: error.code, reason: error.message };
-    if (violation) this.counters.violations++;
+    if (violation) this.counters.countViolation(error.code);
     if (peer.connection !== connection) {
+      if (connection.opened) return;
       if (violation || error.code === "NETWORK_REFUSED_BY_PEER") {
         this.counters.refused++;
         this.#log.warn(facts, "peer refused");
       }
+      if (this.#isDialer(peer)) peer.meter.onAttempt(false);
       if (peer.connection === undefined) this.#retry(peer, error.message);
       return;
     }
     peer.connection = undefined;
+    peer.connectionKey = undefined;
+    peer.meter.onLink(false);
     this.counters.linksLost++;
     if (performance.now() - peer.upSince >= STEADY_MS) peer.attempts = 0;
     if (violation) this.#log.error(facts, "peer broke the protocol; link closed");
