@@ -67,6 +67,8 @@ export interface GenesisDocument {
   /** Kinds of the contract engines that run on the ledger, e.g. `native`, `needle`. */
   readonly engines: readonly string[];
   readonly params: LedgerParams;
+  /** Of the policy, unsigned integers by name; what is not named takes the policy's default. */
+  readonly policyParams?: Readonly<Record<string, number>>;
   /** Absent: `DEFAULT_CONSTITUTION`. */
   readonly governance?: Constitution;
 }
@@ -91,6 +93,7 @@ export const GENESIS_FIELDS = {
     "policy",
     "engines",
     "params",
+    "policyParams",
     "governance",
   ],
   organization: ["id", "name"],
@@ -144,6 +147,7 @@ export function encodeGenesis(genesis: GenesisDocument): Bytes {
       policy: genesis.policy,
       engines: genesis.engines,
       params: ledgerParamsToCbor(genesis.params),
+      ...(genesis.policyParams === undefined ? {} : { policyParams: object(genesis.policyParams) }),
       ...(genesis.governance === undefined
         ? {}
         : { governance: constitutionToCbor(genesis.governance) }),
@@ -214,12 +218,21 @@ export function decodeGenesis(bytes: Bytes): GenesisDocument {
     policy: asText(f.get("policy"), "genesis.policy"),
     engines: list(f.get("engines"), "genesis.engines", asText),
     params: ledgerParamsFromCbor(f.get("params"), "genesis.params"),
+    ...(f.has("policyParams")
+      ? { policyParams: policyParamsFromCbor(f.get("policyParams"), "genesis.policyParams") }
+      : {}),
     ...(f.has("governance")
       ? { governance: constitutionFromCbor(f.get("governance"), "genesis.governance") }
       : {}),
   };
   validateGenesis(genesis as GenesisDocument);
   return genesis as GenesisDocument;
+}
+
+/** @throws HanseError `FIELD_INVALID` naming the field. */
+function policyParamsFromCbor(value: CborValue | undefined, field: string) {
+  const map = asMap(value, field);
+  return Object.fromEntries([...map].map(([name, n]) => [name, asUint(n, `${field}.${name}`)]));
 }
 
 /** The ledger's id: the domain hash of the encoded document. */

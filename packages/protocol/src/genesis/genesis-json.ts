@@ -62,6 +62,14 @@ function readHash(value: Json, at: string) {
   return fromHex(text);
 }
 
+function readIntegers(value: Json): Readonly<Record<string, number>> {
+  const at = "genesis.policyParams";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) wrong(at, "an object");
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, readInteger(item, `${at}.${name}`)]),
+  );
+}
+
 /** Its form is checked with the document. */
 function readConstitution(value: Json): Constitution {
   const at = "genesis.governance";
@@ -111,6 +119,7 @@ export function genesisToJson(genesis: GenesisDocument): Record<string, unknown>
     policy: genesis.policy,
     engines: [...genesis.engines],
     params: { ...genesis.params },
+    ...(genesis.policyParams === undefined ? {} : { policyParams: { ...genesis.policyParams } }),
     ...(genesis.governance === undefined ? {} : { governance: { ...genesis.governance } }),
   };
 }
@@ -121,7 +130,7 @@ export function genesisToJson(genesis: GenesisDocument): Record<string, unknown>
  * `KEY_TEXT` naming the field.
  */
 export function genesisFromJson(value: unknown): GenesisDocument {
-  const f = readObject(value, "genesis", GENESIS_FIELDS.document, ["governance"]);
+  const f = readObject(value, "genesis", GENESIS_FIELDS.document, ["policyParams", "governance"]);
   const validators = readObject(f.validators, "genesis.validators", GENESIS_FIELDS.validators);
   const names = Object.keys(DEFAULT_LEDGER_PARAMS) as (keyof LedgerParams)[];
   const params = readObject(f.params, "genesis.params", names);
@@ -169,6 +178,7 @@ export function genesisFromJson(value: unknown): GenesisDocument {
     params: Object.fromEntries(
       names.map((name) => [name, readInteger(params[name], `genesis.params.${name}`)]),
     ) as unknown as LedgerParams,
+    ...(f.policyParams === undefined ? {} : { policyParams: readIntegers(f.policyParams) }),
     ...(f.governance === undefined ? {} : { governance: readConstitution(f.governance) }),
   } as GenesisDocument;
   validateGenesis(genesis);

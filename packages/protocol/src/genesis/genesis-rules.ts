@@ -12,6 +12,8 @@ import { paramsFault } from "./parameters.ts";
 /** Entries of each list of a genesis document. */
 export const GENESIS_LIST_MAX = 100_000;
 export const ROLES_MAX = 64;
+/** Parameters of a policy; which there are is the policy's to say. */
+export const POLICY_PARAMS_MAX = 64;
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const ROLE = /^[a-z][a-z0-9_.:-]{0,62}$/;
@@ -160,6 +162,13 @@ export function validateGenesis(genesis: GenesisDocument): void {
   if (genesis.ordering !== "builtin") invalid("ordering", "expected builtin");
   if (!GENESIS_POLICIES.includes(genesis.policy)) {
     invalid("policy", `expected ${GENESIS_POLICIES.join(" or ")}`);
+  }
+  const policyParams = Object.entries(genesis.policyParams ?? {});
+  requireCount("policyParams", policyParams, 0, POLICY_PARAMS_MAX);
+  for (const [name, value] of policyParams) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      invalid(`policyParams.${name.slice(0, 64)}`, "expected an unsigned integer");
+    }
   }
   requireCount("engines", genesis.engines, 1, 32);
   const engines = new Unique();

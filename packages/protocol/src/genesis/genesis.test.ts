@@ -37,7 +37,12 @@ test("a genesis document comes back from CBOR and from JSON", () => {
 
 test("a constitution of its own is part of the document, and its bounds are checked", () => {
   const own = { ...DEFAULT_CONSTITUTION, approveAbove: [2, 3], evidence: "record" } as const;
-  const governed: GenesisDocument = { ...genesis, policy: "dpoa", governance: own };
+  const governed: GenesisDocument = {
+    ...genesis,
+    policy: "dpoa",
+    policyParams: { slotMs: 2_000 },
+    governance: own,
+  };
   assert.deepEqual(decodeGenesis(encodeGenesis(governed)), governed);
   assert.deepEqual(genesisFromJson(genesisToJson(governed)), governed);
   const wrong: readonly (readonly [Partial<Constitution>, RegExp])[] = [
@@ -91,6 +96,8 @@ test("every value of a genesis document changes the ledger's id", () => {
     { validators: { quorum: "byzantine", members: genesis.validators.members.slice(1) } },
     { engines: ["native"] },
     { policy: "posr" },
+    { policyParams: {} },
+    { policyParams: { missedTurns: 1 } },
     { governance: DEFAULT_CONSTITUTION },
     { params: { ...genesis.params, blockTransactionsMax: 7 } },
   ];
@@ -146,6 +153,7 @@ test("a document that breaks a rule is refused with the field's name", () => {
     [set([{ ...members[0]!, propose: 0 }]), /propose weight above 0/],
     [{ ordering: "raft" as "builtin" }, /genesis\.ordering/],
     [{ policy: "lottery" as "fixed" }, /genesis\.policy/],
+    [{ policyParams: { slotMs: -1 } }, /genesis\.policyParams\.slotMs/],
     [{ engines: [] }, /genesis\.engines/],
     [{ engines: ["needle", "needle"] }, /engines\[1\]/],
     [{ params: { ...genesis.params, blockBytesMax: 0 } }, /params\.blockBytesMax/],
