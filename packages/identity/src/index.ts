@@ -14,10 +14,12 @@ export {
   renameOrganization,
   replaceAccountKey,
   requireAccount,
+  requireNode,
   requireOrganization,
   seedIdentity,
   setAccountRoles,
   setAccountStatus,
+  setNodeTls,
   setOrganizationStatus,
 } from "./registry/registry.ts";
 export { findSigner, resolveSender, senderRows } from "./registry/resolve-sender.ts";
@@ -35,6 +37,7 @@ export {
   findAccount,
   findAccountByKeyId,
   findAccountByName,
+  findNode,
   findOrganization,
   IDENTITY_TABLES,
   listAccounts,

@@ -18,10 +18,12 @@ import {
   findAccount,
   findAccountByKeyId,
   findAccountByName,
+  findNode,
   findOrganization,
   NODES,
   ORGANIZATIONS,
   type Organization,
+  type RegisteredNode,
   type Status,
 } from "./tables.ts";
 
@@ -242,6 +244,30 @@ export function setOrganizationStatus(overlay: StateOverlay, id: string, status:
   const organization = requireOrganization(overlay, id);
   if (organization.status === status) refuse("IDENTITY_STATUS", `org: it is ${status} already`);
   overlay.update(ORGANIZATIONS, id, { status });
+}
+
+/** @throws HanseError `IDENTITY_NO_NODE` */
+export function requireNode(view: StateView, id: string): RegisteredNode {
+  const node = findNode(view, id);
+  if (node === undefined) {
+    throw new HanseError("IDENTITY_NO_NODE", "notFound", `node: there is no node ${id}`);
+  }
+  return node;
+}
+
+/**
+ * Another TLS key for a node, by its fingerprint; other nodes take the one before for a while.
+ * @throws HanseError `IDENTITY_NO_NODE`, `IDENTITY_INVALID`, `IDENTITY_KEY_USED`
+ */
+export function setNodeTls(overlay: StateOverlay, id: string, fingerprint: Hash): RegisteredNode {
+  const node = requireNode(overlay, id);
+  if (fingerprint.length !== 32) invalid("tlsFingerprint", "expected 32 bytes");
+  const where = { op: "eq", column: "tls_fingerprint", value: fingerprint } as const;
+  if (overlay.find({ table: NODES, where, limit: 1 }).length > 0) {
+    refuse("IDENTITY_KEY_USED", "tlsFingerprint: a node has this key already: make a new one");
+  }
+  overlay.update(NODES, id, { tls_fingerprint: fingerprint });
+  return { ...node, tlsFingerprint: fingerprint };
 }
 
 /** Writes the registry of height 0 from the genesis document. */

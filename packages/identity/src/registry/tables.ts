@@ -187,6 +187,11 @@ export function listAccounts(
   return view.find({ table: ACCOUNTS, ...where, order, limit, offset }).map(accountFromRow);
 }
 
+export function findNode(view: StateView, id: string): RegisteredNode | undefined {
+  const row = view.getRow(NODES, id);
+  return row && nodeFromRow(row);
+}
+
 export function listNodes(view: StateView, limit: number): RegisteredNode[] {
   return view.find({ table: NODES, limit }).map(nodeFromRow);
 }

@@ -17,9 +17,11 @@ import {
   requireAdminOf,
   requireMayGive,
   requireNetworkAdmin,
+  requireNode,
   requireOrganization,
   setAccountRoles,
   setAccountStatus,
+  setNodeTls,
   setOrganizationStatus,
 } from "@hanse/identity";
 import type { Sender } from "@hanse/ledger";
@@ -30,6 +32,7 @@ import { defineAction, type NativeModule, type PlainValue } from "../engine/nati
 
 const NAME_MAX = 200;
 const ORG_MAX = 63;
+const NODE_ID_MAX = 127;
 const ROLES_MAX = 64;
 const ROLE_MAX = 63;
 /** Entries of one page of a query. */
@@ -206,6 +209,19 @@ const orgResume = defineAction({
   },
 });
 
+const nodeSetTls = defineAction({
+  fields: { node: text(NODE_ID_MAX), tlsFingerprint: bytes(32, 32) },
+  fuel: FUEL_WRITE,
+  check({ node }, sender, state) {
+    requireAdminOf(sender, requireNode(state, node).org);
+  },
+  run({ node, tlsFingerprint }, { state, emit }) {
+    const { id, org } = setNodeTls(state, node, tlsFingerprint);
+    emit("node.tlsSet", { id, org, tlsFingerprint: toHex(tlsFingerprint) });
+    return null;
+  },
+});
+
 function inputText(input: Readonly<Record<string, unknown>>, field: string): string | undefined {
   const value = input[field];
   if (value === undefined || typeof value === "string") return value;
@@ -242,6 +258,7 @@ export function createRegistryModule(): NativeModule {
       "org.update": orgUpdate,
       "org.suspend": orgSuspend,
       "org.resume": orgResume,
+      "node.setTls": nodeSetTls,
     },
     queries: {
       /** `{id}` (hex) or `{org, name}`. */
