@@ -74,6 +74,14 @@ test("from an empty folder to a verified receipt by commands alone", {
 
   const block = json("block", "show", String(call.height));
   assert.ok(block.transactionIds.includes(call.id));
+  const genesis = path.join(dir, "genesis.json");
+  const light = json("light", "sync", "--trust", "trusted.json", "--genesis", genesis);
+  assert.equal(light.from, 0);
+  assert.ok(light.height >= call.height);
+  assert.ok(json("light", "sync", "--trust", "trusted.json").from >= light.height);
+  const notrust = hanse("light", "sync", "--trust", "absent.json");
+  assert.equal(notrust.code, 1);
+  assert.match(notrust.stderr, /begin with --genesis/);
   const unknown = hanse("tx", "status", "0".repeat(64));
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /LEDGER_TX_UNKNOWN/);
@@ -97,6 +105,8 @@ test("from an empty folder to a verified receipt by commands alone", {
   const good = verify("paper.receipt", document);
   assert.equal(good.status, 0, good.stdout + good.stderr);
   assert.match(good.stdout, /Verified/);
+  const byTrust = hanse("verify", "--receipt", receipt, "--trust", "trusted.json");
+  assert.equal(byTrust.code, 0, byTrust.stdout + byTrust.stderr);
   const bytes = readFileSync(receipt);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(path.join(empty, "changed.receipt"), bytes);

@@ -8,6 +8,7 @@ import { addChainCommands } from "./commands/chain.ts";
 import { addCompletionCommand } from "./commands/completion.ts";
 import { addConfigCommands } from "./commands/config.ts";
 import { addKeyCommands } from "./commands/key.ts";
+import { addLightCommands } from "./commands/light.ts";
 import { addNetworkCommands } from "./commands/network.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addProofCommands } from "./commands/proof.ts";
@@ -71,6 +72,7 @@ Examples:
   addCallCommands(program, run);
   addChainCommands(program, run);
   addProofCommands(program, run);
+  addLightCommands(program, run);
   addConfigCommands(program, run);
   addCompletionCommand(program, run);
   return program;

@@ -16,6 +16,7 @@ export const ROUTES = {
   getLedger: ledger.getLedger,
   getGenesis: ledger.getGenesis,
   listBlocks: ledger.listBlocks,
+  getLightPage: ledger.getLightPage,
   getBlock: ledger.getBlock,
   getBlockBody: ledger.getBlockBody,
   submitTransaction: transactions.submitTransaction,

@@ -113,6 +113,23 @@ export const listBlocks = defineRoute({
   },
 });
 
+export const getLightPage = defineRoute({
+  id: "getLightPage",
+  group: "blocks",
+  method: "GET",
+  path: "/v1/light",
+  summary: "Headers and proofs for a light client, as bytes (spec/light.md)",
+  description:
+    "The newest proven block and, unless `changes=0`, the last block before each change of the validator set from height `from` on. Nothing in it needs to be believed: the client checks it against a block that it trusts.",
+  access: "public",
+  query: Type.Object({
+    from: Type.Optional(HeightNumber),
+    changes: Type.Optional(Type.Integer({ minimum: 0, maximum: 1, default: 1 })),
+  }),
+  responses: { 200: { description: "The page", other: "application/octet-stream" } },
+  problems: [404, 503],
+});
+
 export const listOrganizations = defineRoute({
   id: "listOrganizations",
   group: "members",

@@ -209,6 +209,11 @@ export class LedgerClient {
     }
   }
 
+  /** A page of headers and proofs, from a height on. */
+  lightPage(from: number, changes: boolean): Promise<Bytes> {
+    return this.#reader.lightPage({ from, changes: changes ? 1 : 0 });
+  }
+
   /** Waits for the block that certifies the transaction's outcome; `state` = rows as `table:key`. */
   async receipt(id: string, state: readonly string[] = [], caller?: KeyPair): Promise<Bytes> {
     const until = performance.now() + this.#settings.timeoutMs;

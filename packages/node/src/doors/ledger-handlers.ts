@@ -9,6 +9,7 @@ import {
   decodeBlock,
   decodeNativeTransaction,
   encodeGenesis,
+  encodeLightPage,
   fromHex,
   genesisToJson,
   HanseError,
@@ -32,6 +33,7 @@ type Names =
   | "getLedger"
   | "getGenesis"
   | "listBlocks"
+  | "getLightPage"
   | "getBlock"
   | "getBlockBody"
   | "listOrganizations"
@@ -214,6 +216,12 @@ export function createLedgerHandlers(
       const blocks = from > to ? [] : await ledger.reads.blocks(from, to, PAGE_BYTES_MAX);
       const list = blocks.map((stored) => summaryToJson(stored, decodeBlock(stored.bytes)));
       return { json: { height, blocks: list } };
+    },
+
+    async getLightPage({ query }) {
+      const { from = 0, changes = 1 } = query;
+      const page = await ledger.lightPage({ from, changes: changes === 1 });
+      return { bytes: encodeLightPage(page), contentType: "application/octet-stream" };
     },
 
     listOrganizations() {

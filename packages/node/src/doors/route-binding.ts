@@ -187,6 +187,7 @@ const READ_COSTS: Readonly<Partial<Record<RouteName, number>>> = {
   getGenesis: 5,
   getBlock: 10,
   listBlocks: 20,
+  getLightPage: 20,
   getReceipt: 20,
   streamEvents: 20,
 };

@@ -76,6 +76,8 @@ export interface Client {
   ledger(): Promise<AnswerOf<typeof ROUTES.getLedger>>;
   /** The encoded genesis document as this node has it. */
   genesis(): Promise<Bytes>;
+  /** A page of headers and proofs for a light client (spec/light.md). */
+  lightPage(query: QueryOf<typeof ROUTES.getLightPage>): Promise<Bytes>;
   block(height: number): Promise<AnswerOf<typeof ROUTES.getBlock>>;
   blockBody(height: number): Promise<Bytes>;
   blocks(query?: QueryOf<typeof ROUTES.listBlocks>): Promise<AnswerOf<typeof ROUTES.listBlocks>>;
@@ -236,6 +238,8 @@ class NodeClient implements Client {
   status = () => this.request(ROUTES.getStatus);
   ledger = () => this.request(ROUTES.getLedger);
   genesis = () => this.#requester.bytes(ROUTES.getGenesis);
+  lightPage = (query: QueryOf<typeof ROUTES.getLightPage>) =>
+    this.#requester.bytes(ROUTES.getLightPage, { query });
   block = (height: number) => this.request(ROUTES.getBlock, { params: { height } });
   blockBody = (height: number) =>
     this.#requester.bytes(ROUTES.getBlockBody, { params: { height } });
