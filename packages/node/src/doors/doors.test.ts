@@ -26,7 +26,6 @@ import {
   utf8,
   verifyReceipt,
 } from "@hanse/protocol";
-import { createLightClient } from "@hanse/verifier";
 import { Value } from "@sinclair/typebox/value";
 import { signNative, startTestNode, type TestNode } from "../testing/test-node.ts";
 
@@ -120,24 +119,6 @@ test("a transaction submitted with wait=final comes back final, and its receipt 
   const verdict = verifyReceipt(receipt.raw, { genesis: node.genesis });
   assert.ok(verdict.ok, verdict.reason);
   assert.equal(toHex(verdict.facts!.transaction!.id!), toHex(id));
-});
-
-test("a light client gets from the genesis to the newest block by what the node hands over", async () => {
-  const client = createLightClient({
-    trust: { genesis: node.genesis },
-    fetch: async ({ from, changes }) => {
-      const page = await call("getLightPage", { query: { from, changes: changes ? 1 : 0 } });
-      assert.equal(page.status, 200, JSON.stringify(page.json));
-      return page.raw;
-    },
-  });
-  const { trust, steps } = await client.sync();
-  assert.ok(trust.height > 0);
-  assert.equal(steps.length, 1);
-  const shown = await call("getBlock", { params: { height: trust.height } });
-  assert.equal(shown.json.hash, toHex(trust.headerHash));
-  const wrong = await call("getLightPage", { query: { changes: 2 } });
-  assert.equal(wrong.status, 400);
 });
 
 test("one transaction as JSON in hex and base64 is accepted like its bytes", async () => {
