@@ -10,6 +10,7 @@ export {
   DEFAULT_TUNING,
   type EngineEvent,
   type EngineTuning,
+  TokenBuckets,
 } from "./driver/runtime.ts";
 export * from "./engine/interfaces.ts";
 export * from "./evidence/evidence.ts";
