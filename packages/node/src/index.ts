@@ -19,6 +19,7 @@ export type { PeerAddress, Setting } from "./config/setting.ts";
 export { type NodeDisk, openDisk } from "./disk/open-disk.ts";
 export type { NodeServices } from "./doors/services.ts";
 export { createNodeFolder, type FolderNote } from "./folder/node-folder.ts";
+export { prepareTlsKey } from "./folder/tls-key-files.ts";
 export type { NodeLog } from "./log/create-log.ts";
 export type { RecordCheck, RecordDifference } from "./record/check-record.ts";
 

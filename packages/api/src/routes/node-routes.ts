@@ -87,6 +87,8 @@ export const StatusJson = Type.Object({
       height: HeightNumber,
       address: Type.Optional(Type.String()),
       roundTripMs: Type.Optional(Type.Number()),
+      /** How well it serves as seen from here, parts per million. */
+      healthPpm: Type.Optional(Type.Integer()),
       lastError: Type.Optional(Type.String()),
     }),
   ),

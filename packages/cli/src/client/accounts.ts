@@ -1,5 +1,5 @@
-/** Registering people at a ledger. */
-import { type KeyPair, type PublicKey, publicKeyToCbor } from "@hanse/protocol";
+/** Changes of a ledger's registry of people and nodes. */
+import { type Hash, type KeyPair, type PublicKey, publicKeyToCbor } from "@hanse/protocol";
 import type { LedgerClient, TransactionView } from "./ledger-client.ts";
 
 export interface AccountRegistration {
@@ -26,4 +26,15 @@ export async function registerAccount(
       ...(account.org === undefined ? {} : { org: account.org }),
     },
   });
+}
+
+/** Gives a node another TLS key; `admin` must administer the node's organization. */
+export async function setNodeTls(
+  ledger: LedgerClient,
+  admin: KeyPair,
+  node: string,
+  tlsFingerprint: Hash,
+): Promise<TransactionView> {
+  const args = { node, tlsFingerprint };
+  return ledger.execute(admin, { module: "registry", action: "node.setTls", args });
 }

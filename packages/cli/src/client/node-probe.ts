@@ -19,6 +19,7 @@ const SILENT: NodeProbe = {
   stateRoot: undefined,
   peersConnected: undefined,
   peersKnown: undefined,
+  links: undefined,
   waiting: undefined,
   reason: undefined,
 };
@@ -66,6 +67,9 @@ export async function probeNode(url: string, timeoutMs: number): Promise<NodePro
       stateRoot: status.stateRoot,
       peersConnected: status.peers.filter((peer) => peer.connected).length,
       peersKnown: status.peers.length,
+      links: status.peers
+        .filter((peer) => peer.connected)
+        .map(({ id, healthPpm = 0, roundTripMs }) => ({ id, healthPpm, roundTripMs })),
       waiting: status.mempool.transactions,
       reason,
     };

@@ -2,13 +2,16 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { checkRecord, loadConfig } from "@hanse/node";
+import { checkRecord, loadConfig, prepareTlsKey } from "@hanse/node";
 import { HanseError } from "@hanse/protocol";
 import type { Command } from "commander";
-import type { CommandContext } from "../command-context.ts";
+import { setNodeTls } from "../client/accounts.ts";
+import { openLedger } from "../client/ledger-client.ts";
+import { type CommandContext, nodeUrlOf, signingAccount, timeoutMsOf } from "../command-context.ts";
 import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
 import { NODE_FLAGS, nodeProgramFile, sendSignal } from "../processes/node-process.ts";
 import type { Runner } from "../program.ts";
+import { showTransaction } from "./call.ts";
 
 export function addNodeCommands(program: Command, run: Runner): void {
   const node = program.command("node").description("Run one node.");
@@ -32,6 +35,19 @@ export function addNodeCommands(program: Command, run: Runner): void {
       ),
     );
   node
+    .command("rotate-tls")
+    .description("Give a node another TLS key; a running one changes over without a restart.")
+    .requiredOption("--config <file>", "configuration file of the node, on its machine")
+    .addHelpText(
+      "after",
+      "\nExample:\n  hanse node rotate-tls --config nodes/court-node-1/node.toml --as court-admin\n",
+    )
+    .action(
+      run((context: CommandContext, options: { config: string }) =>
+        rotateTls(context, path.resolve(options.config)),
+      ),
+    );
+  node
     .command("check")
     .description(
       "Check the whole record of a stopped node: tables, state root, blocks, signatures.",
@@ -46,6 +62,18 @@ export function addNodeCommands(program: Command, run: Runner): void {
         runCheck(context, path.resolve(options.config)),
       ),
     );
+}
+
+/** The new key first into a file, then its fingerprint into the registry; the node takes it from there. */
+async function rotateTls(context: CommandContext, file: string): Promise<ExitCode> {
+  const admin = await signingAccount(context);
+  const { config } = loadConfig({ file, environment: context.environment });
+  const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
+  const fingerprint = await prepareTlsKey(config);
+  return showTransaction(
+    context.console,
+    await setNodeTls(ledger, admin.keyPair, config.node.id, fingerprint),
+  );
 }
 
 async function runCheck(context: CommandContext, file: string): Promise<ExitCode> {

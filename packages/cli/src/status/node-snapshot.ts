@@ -13,6 +13,12 @@ export type NodeHealth =
   /** Answers, and says why it is not well. */
   | "unhealthy";
 
+export interface PeerLink {
+  readonly id: string;
+  readonly healthPpm: number;
+  readonly roundTripMs: number | undefined;
+}
+
 export interface NodeSnapshot {
   readonly id: string;
   readonly apiUrl: string;
@@ -23,6 +29,8 @@ export interface NodeSnapshot {
   readonly stateRoot: string | undefined;
   readonly peersConnected: number | undefined;
   readonly peersKnown: number | undefined;
+  /** Its open links and how well the other ends serve, parts per million. */
+  readonly links: readonly PeerLink[] | undefined;
   /** Transactions accepted and not yet final. */
   readonly waiting: number | undefined;
   /** Why it is not well, in words. */

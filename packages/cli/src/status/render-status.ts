@@ -16,6 +16,13 @@ function paintHealth(health: NodeHealth, paint: Console["paint"]): string {
   }
 }
 
+/** The health of the worst open link, in percent. */
+function renderLinks({ links }: NodeSnapshot): string {
+  if (links === undefined || links.length === 0) return "-";
+  const worst = Math.min(...links.map(({ healthPpm }) => healthPpm));
+  return `${Math.floor(worst / 10_000)} %`;
+}
+
 export function renderStatusTable(nodes: readonly NodeSnapshot[], paint: Console["paint"]): string {
   const rows = nodes.map((node) => [
     node.id,
@@ -23,11 +30,22 @@ export function renderStatusTable(nodes: readonly NodeSnapshot[], paint: Console
     node.height?.toString() ?? "-",
     node.stateRoot === undefined ? "-" : `${node.stateRoot.slice(0, ROOT_DIGITS)}…`,
     node.peersConnected === undefined ? "-" : `${node.peersConnected}/${node.peersKnown ?? "?"}`,
+    renderLinks(node),
     node.waiting?.toString() ?? "-",
     node.pid?.toString() ?? "-",
     node.apiUrl,
   ]);
-  const head = ["NODE", "HEALTH", "HEIGHT", "STATE ROOT", "PEERS", "WAITING", "PID", "API"];
+  const head = [
+    "NODE",
+    "HEALTH",
+    "HEIGHT",
+    "STATE ROOT",
+    "PEERS",
+    "LINKS",
+    "WAITING",
+    "PID",
+    "API",
+  ];
   const lines = [renderTable(head, rows, paint)];
   for (const node of nodes) {
     if (node.reason !== undefined) lines.push(`  ${paint.yellow(node.id)}: ${node.reason}`);

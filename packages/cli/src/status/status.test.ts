@@ -17,6 +17,10 @@ function snapshot(id: string, change: Partial<NodeSnapshot> = {}): NodeSnapshot 
     stateRoot: "ab".repeat(32),
     peersConnected: 3,
     peersKnown: 3,
+    links: [
+      { id: "b/1", healthPpm: 998_000, roundTripMs: 1 },
+      { id: "c/1", healthPpm: 870_000, roundTripMs: 80 },
+    ],
     waiting: 0,
     reason: undefined,
     ...change,
@@ -43,7 +47,7 @@ test("the table names every node, shortens roots and gives reasons", () => {
     [snapshot("a/1"), snapshot("b/1", { ...silent, reason: "its folder is in use" })],
     plain,
   );
-  assert.match(text, /a\/1 +ready +7 +abababababab… +3\/3/);
+  assert.match(text, /a\/1 +ready +7 +abababababab… +3\/3 +87 %/);
   assert.match(text, /b\/1 +down +- +-/);
   assert.match(text, /b\/1: its folder is in use/);
   assert.match(text, /1 of 2 nodes at height 7/);

@@ -1,7 +1,7 @@
 /** What a ledger is made of, and its bounds. */
 import type { Clock, Disk } from "@hanse/ordering";
 import type { GenesisDocument, Hash, PublicKey, ValidatorSet } from "@hanse/protocol";
-import type { RowRef, StateOverlay, StateView } from "@hanse/state";
+import type { RowRef, StateChange, StateOverlay, StateView } from "@hanse/state";
 import type { Unavailable } from "../admission/admission.ts";
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from "../admission/admission.ts";
 import { DEFAULT_JOURNAL_LIMITS, type JournalLimits } from "../journal/journal.ts";
@@ -132,6 +132,8 @@ export interface LedgerOptions {
   readonly log: LedgerLog;
   readonly metrics?: LedgerMetrics;
   readonly onAlarm?: (alarm: LedgerAlarm) => void;
+  /** A block is durable, with what it changed; heights in order. */
+  readonly onChanges?: (height: number, changes: readonly StateChange[]) => void;
   /** Why nothing should be accepted now, as the ordering engine sees it. */
   readonly unavailable?: () => Unavailable | undefined;
   /** The validators in force at a height, for receipts; without it those of the genesis. */

@@ -218,6 +218,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     const { outcomes } = commit.executed;
     durableHeight = height;
     heightWaiters.resolve(String(height));
+    options.onChanges?.(height, commit.changes);
     publisher.publish({
       height,
       hash: commit.decided.hash,

@@ -1,5 +1,4 @@
 /** Who a node is: genesis, its keys, and that all of them agree with the configuration. */
-import { readTlsIdentity, type TlsIdentity } from "@hanse/network";
 import {
   equalBytes,
   type GenesisDocument,
@@ -13,7 +12,8 @@ import {
 } from "@hanse/protocol";
 import { PAIR_HASHER } from "@hanse/state";
 import type { NodeConfig } from "../config/schema.ts";
-import { loadConsensusKey, loadGenesis, loadTlsPem } from "../folder/node-folder.ts";
+import { loadConsensusKey, loadGenesis } from "../folder/node-folder.ts";
+import { loadTlsKeys, type TlsKeyFiles } from "../folder/tls-key-files.ts";
 import type { NodeLog } from "../log/create-log.ts";
 
 export interface NodeIdentity {
@@ -21,7 +21,7 @@ export interface NodeIdentity {
   readonly ledgerId: Hash;
   readonly node: GenesisNode;
   readonly consensusKey: KeyPair;
-  readonly tls: TlsIdentity;
+  readonly tls: TlsKeyFiles;
 }
 
 function refuse(code: string, field: string, message: string): never {
@@ -35,7 +35,7 @@ function refuse(code: string, field: string, message: string): never {
 export function loadNodeIdentity(config: NodeConfig): NodeIdentity {
   const genesis = loadGenesis(config);
   const consensusKey = loadConsensusKey(config);
-  const tls = readTlsIdentity(loadTlsPem(config));
+  const tls = loadTlsKeys(config);
   const { id, org } = config.node;
   const node = genesis.nodes.find((one) => one.id === id);
   if (node === undefined) refuse("NODE_UNKNOWN", "node.id", `genesis has no node ${id}`);
@@ -45,9 +45,6 @@ export function loadNodeIdentity(config: NodeConfig): NodeIdentity {
   const { algorithm, bytes } = consensusKey.publicKey;
   if (node.key.algorithm !== algorithm || !equalBytes(node.key.bytes, bytes)) {
     refuse("NODE_KEY", "keys.consensus", `is not the key that genesis has for ${id}`);
-  }
-  if (!equalBytes(node.tlsFingerprint, tls.fingerprint)) {
-    refuse("NODE_KEY", "keys.tls", `is not the key whose fingerprint genesis has for ${id}`);
   }
   for (const peer of config.network.peers) {
     if (peer.id === id) refuse("NODE_PEERS", "network.peers", `${id} is this node itself`);

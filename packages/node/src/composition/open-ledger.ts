@@ -42,6 +42,7 @@ export interface LedgerParts {
   readonly verifyBatch: LedgerOptions["verifyBatch"];
   readonly unavailable: NonNullable<LedgerOptions["unavailable"]>;
   readonly onAlarm: NonNullable<LedgerOptions["onAlarm"]>;
+  readonly onChanges: NonNullable<LedgerOptions["onChanges"]>;
 }
 
 function createEngines(genesis: GenesisDocument, needle: EngineWithRights | undefined) {
@@ -77,6 +78,7 @@ export function openLedger(parts: LedgerParts): Promise<Ledger> {
     log: log.child({ part: "ledger" }),
     metrics: parts.metrics.ledger,
     onAlarm: parts.onAlarm,
+    onChanges: parts.onChanges,
     unavailable: parts.unavailable,
     limits: {
       mempool: {

@@ -23,6 +23,7 @@ import type { NodeServices } from "../doors/services.ts";
 import { createTableReader } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
 import { checkNodeFolder, type FolderNote, foldersOf } from "../folder/node-folder.ts";
+import { otherTlsKeys } from "../folder/tls-key-files.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
@@ -30,6 +31,7 @@ import { loadNodeIdentity, type NodeIdentity, nameBackends } from "./node-identi
 import { type EngineWithRights, openLedger } from "./open-ledger.ts";
 import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
+import { followRegistry, type RegistryPeers } from "./registry-peers.ts";
 import { spreadTransactions } from "./transaction-spreading.ts";
 
 export type { EngineWithRights } from "./open-ledger.ts";
@@ -136,7 +138,8 @@ function openTransport(
 ): TlsTransport {
   return createTlsTransport({
     self: node.id,
-    identity: tls,
+    identity: tls.inUse,
+    otherIdentities: otherTlsKeys(tls),
     listen: network,
     peers: genesis.nodes
       .filter((other) => other.id !== node.id)
@@ -153,6 +156,8 @@ function openTransport(
       framesPerSecond: network.peerFramesPerSecond,
       keepaliveMs: network.keepaliveMs,
       reconnectMsMax: network.reconnectMsMax,
+      bytesPerSecondMax: network.bytesPerSecondMax,
+      keyOverlapMs: network.keyOverlapMs,
     },
     log: log.child({ part: "network" }),
   });
@@ -227,7 +232,7 @@ async function openNode(
   closers.push(() => verifiers.close());
 
   /** What is asked before it is there. */
-  const later: { engine?: OrderingEngine; ledger?: Ledger } = {};
+  const later: { engine?: OrderingEngine; ledger?: Ledger; registry?: RegistryPeers } = {};
   let stopping = false;
   const validators = genesisValidatorSet(genesis);
   const transport = openTransport(config, identity, log);
@@ -261,9 +266,11 @@ async function openNode(
       log.error({ ...facts, kind, fatal: isFatal }, `alarm of the ledger: ${message}`);
       if (isFatal) failure.set(message);
     },
+    onChanges: (_height, changes) => later.registry?.onChanges(changes),
   });
   later.ledger = ledger;
   closers.push(() => ledger.stop());
+  later.registry = followRegistry({ config, state: store.state, transport, log });
   const engine = await openOrdering({
     config,
     identity,

@@ -181,6 +181,23 @@ export const CONFIG_SCHEMA = {
       unit: "frames/s",
       description: "Most frames per second taken from one peer; beyond it reading pauses.",
     },
+    bytesPerSecondMax: {
+      kind: "integer",
+      default: 0,
+      min: 0,
+      max: 4096 * mebibyte,
+      unit: "bytes/s",
+      description:
+        "Most bytes per second sent to all peers together; votes are sent all the same. 0 = no bound.",
+    },
+    keyOverlapMs: {
+      kind: "integer",
+      default: 10 * minute,
+      min: 0,
+      max: 24 * 60 * minute,
+      unit: "ms",
+      description: "For so long after a peer changed its TLS key the one before is taken too.",
+    },
     keepaliveMs: {
       kind: "integer",
       default: 5000,

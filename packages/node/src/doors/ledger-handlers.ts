@@ -148,6 +148,7 @@ export function createLedgerHandlers(
             height: heights.get(link.id) ?? 0,
             ...(link.address === undefined ? {} : { address: link.address }),
             ...(link.roundTripMs === undefined ? {} : { roundTripMs: link.roundTripMs }),
+            healthPpm: link.healthPpm,
             ...(link.lastError === undefined ? {} : { lastError: link.lastError }),
           })),
         },

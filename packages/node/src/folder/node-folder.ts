@@ -89,10 +89,6 @@ export function loadConsensusKey(config: NodeConfig): KeyPair {
   );
 }
 
-export function loadTlsPem(config: NodeConfig): string {
-  return read(config.keys.tls, "keys.tls").toString("utf8");
-}
-
 function saveNote(dataDir: string, note: FolderNote): void {
   const file = join(dataDir, NOTE);
   writeFileSync(`${file}.new`, `${JSON.stringify(note, undefined, 2)}\n`, { mode: 0o600 });

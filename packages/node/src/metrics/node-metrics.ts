@@ -193,16 +193,36 @@ function watchSources(registry: Registry, sources: MetricSources): void {
     labelNames: ["event"] as const,
     registers,
     collect() {
-      const { linksUp, linksLost, refused, violations, throttled } = sources.network;
+      const { linksUp, linksLost, refused, violations, throttled, capped } = sources.network;
       for (const [event, count] of Object.entries({
         up: linksUp,
         lost: linksLost,
         refused,
         violations,
         throttled,
+        capped,
       })) {
         this.set({ event }, count);
       }
+    },
+  });
+  new Gauge({
+    name: "hanse_network_violations",
+    help: "Links closed since start because the peer broke the protocol, by error code",
+    labelNames: ["code"] as const,
+    registers,
+    collect() {
+      for (const [code, count] of sources.network.violationCodes) this.set({ code }, count);
+    },
+  });
+  new Gauge({
+    name: "hanse_peer_health_ppm",
+    help: "How well a peer serves as seen from here, parts per million",
+    labelNames: ["peer"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const { id, healthPpm } of sources.links()) this.set({ peer: id }, healthPpm);
     },
   });
   new Gauge({
