@@ -5,6 +5,7 @@ export {
   parseAccountText,
   rawKeyBytes,
 } from "./accounts/key-id.ts";
+export { registerNode, replaceNodeKey } from "./registry/nodes.ts";
 export {
   addOrganization,
   type NewAccount,
