@@ -14,6 +14,7 @@ export {
 } from "./driver/runtime.ts";
 export * from "./engine/interfaces.ts";
 export * from "./evidence/evidence.ts";
+export { createPolicy } from "./policy/create-policy.ts";
 export {
   createDpoaPolicy,
   DPOA_PARAMS,
@@ -24,6 +25,9 @@ export {
 export { type DpoaMember, type DpoaState, decodeDpoaState } from "./policy/dpoa-state.ts";
 export { createFixedPolicy, createRota, ROTA_TURNS_MAX } from "./policy/fixed.ts";
 export type { ParamRange, PolicyParams } from "./policy/policy-params.ts";
+export { createPosrPolicy, PRESENCE_HEIGHTS } from "./policy/posr.ts";
+export { POSR_PARAMS, type PosrParams } from "./policy/posr-params.ts";
+export { decodePosrState, type PosrAccount, type PosrState } from "./policy/posr-state.ts";
 export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";

@@ -39,7 +39,30 @@ export interface EngineSwitch {
   readonly engineEpoch: number;
   readonly kind: EngineKind;
   readonly policy: PolicyKind;
+  readonly policyParams?: Readonly<Record<string, number>>;
+  /**
+   * In force from `at`+1 on. The executions of `at`-1 and `at` return no validator updates: they
+   * would be in force above `at`, where this set decides.
+   */
   readonly set: ValidatorSet;
+}
+
+/** A stretch of heights that one engine orders by one policy. */
+export interface OrderingEra {
+  /** Its first height. */
+  readonly height: Height;
+  readonly engineEpoch: number;
+  readonly kind: EngineKind;
+  readonly policy: PolicyKind;
+  readonly policyParams?: Readonly<Record<string, number>>;
+}
+
+/** What the ledger's state says of ordering above a committed height, for a node without a log. */
+export interface OrderingSchedule {
+  /** Each in force from its height on; the first one covers the committed height. */
+  readonly sets: readonly { readonly height: Height; readonly set: ValidatorSet }[];
+  /** The running era, or the one of the committed height, and those decided. */
+  readonly eras: readonly OrderingEra[];
 }
 
 export type EngineKind = "builtin" | "cometbft" | "etcd";
@@ -215,8 +238,7 @@ export interface PolicyFacts {
   readonly latest: ValidatorSet;
   /**
    * Finalize votes that this block puts on the ledger: `lastCert` shows those of the height below,
-   * late votes those of up to `LATE_VOTE_HEIGHTS` below. `present` is a part of the `eligible`
-   * members of the set of that height.
+   * of the members of that height's set. None at height 1 and where an engine shows no signatures.
    */
   readonly votes: readonly {
     readonly height: Height;
@@ -295,9 +317,6 @@ export interface ValidatorPolicy {
   /** The rule's step after each final block, within its execution. Bounded by the members' number. */
   afterBlock?(state: Bytes, facts: PolicyFacts): PolicyOutcome;
 }
-
-/** A finalize vote counts as presence if the ledger holds it within so many blocks above its height. */
-export const LATE_VOTE_HEIGHTS = 4;
 
 export interface Clock {
   /** Milliseconds since 1970. */
