@@ -4,6 +4,18 @@ export {
   startEmbeddedPostgres,
 } from "./embedded/embedded-postgres.ts";
 export {
+  type LoadSnapshotOptions,
+  loadSnapshot,
+  type TransactionFacts,
+} from "./snapshot/load-snapshot.ts";
+export {
+  CONTENT_FILE,
+  chunkFile,
+  PART_SUFFIX,
+  syncFolder,
+  writeDurably,
+} from "./snapshot/write-snapshot.ts";
+export {
   CACHE_BYTES_MAX,
   CACHE_ROWS_MAX,
   IDS_MAX,

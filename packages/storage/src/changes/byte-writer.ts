@@ -143,3 +143,10 @@ export class ByteReader {
     return text;
   }
 }
+
+/** A list of byte strings, each with its length in front. */
+export function packList(parts: readonly Uint8Array[]): Uint8Array {
+  const writer = new ByteWriter(64 + parts.reduce((sum, part) => sum + part.length + 4, 0));
+  for (const part of parts) writer.bytes(part);
+  return writer.take();
+}

@@ -8,7 +8,7 @@ import type {
   StoredBlock,
   StoredTransaction,
 } from "@hanse/ledger";
-import type { AppInfo } from "@hanse/ordering";
+import type { AppInfo, SnapshotContent } from "@hanse/ordering";
 import {
   type Bytes,
   decodeOutcome,
@@ -36,9 +36,10 @@ import {
   validateKey,
   validateValue,
 } from "@hanse/state";
-import { ByteWriter } from "../changes/byte-writer.ts";
+import { packList } from "../changes/byte-writer.ts";
 import { encodeChanges } from "../changes/change-record.ts";
 import type { EmbeddedPostgres } from "../embedded/embedded-postgres.ts";
+import { runSnapshotThread, type SnapshotThread } from "../snapshot/run-snapshot-thread.ts";
 import type { BlockRow } from "../worker/block-writer.ts";
 import { type LedgerHead, NO_HEIGHT } from "../worker/ledger-database.ts";
 import { PostgresState } from "./committed-state.ts";
@@ -69,18 +70,15 @@ export interface StoreFigures {
   readonly treeBytes: number;
 }
 
-function packList(parts: readonly Bytes[]): Uint8Array {
-  const writer = new ByteWriter(64 + parts.reduce((sum, part) => sum + part.length + 4, 0));
-  for (const part of parts) writer.bytes(part);
-  return writer.take();
-}
-
 export class PostgresLedgerStore implements LedgerStore {
   readonly state: PostgresState;
   /** Name of the implementation that hashes the state tree, for the node's start-up log. */
   readonly backends: Readonly<Record<string, string>>;
   readonly #link: WorkerLink;
   readonly #ledgerId: Hash;
+  readonly #url: string;
+  /** Being written. */
+  #snapshot: SnapshotThread | undefined;
   #head: LedgerHead;
   /** Schemas that each applied height brings. */
   readonly #schemasAt = new Map<number, readonly TableSchema[]>();
@@ -92,9 +90,11 @@ export class PostgresLedgerStore implements LedgerStore {
     readonly state: PostgresState;
     readonly head: LedgerHead;
     readonly ledgerId: Hash;
+    readonly url: string;
     readonly backends: Readonly<Record<string, string>>;
     readonly onFailure: (error: HanseError) => void;
   }) {
+    this.#url = parts.url;
     this.#link = parts.link;
     this.state = parts.state;
     this.#head = parts.head;
@@ -414,6 +414,30 @@ export class PostgresLedgerStore implements LedgerStore {
     }
   }
 
+  /**
+   * Writes the state after `height`, which lies ahead, into `<folder>/<height>`, in a thread of its
+   * own while the ledger goes on. One at a time.
+   * @throws HanseError `STORAGE_SNAPSHOT`, `STORAGE_CLOSED` when the store closes before.
+   */
+  async writeSnapshot(at: {
+    readonly height: number;
+    readonly folder: string;
+  }): Promise<SnapshotContent> {
+    const databaseSnapshot = await this.#link.call("holdSnapshot", at.height);
+    try {
+      this.#snapshot = runSnapshotThread({
+        ...at,
+        url: this.#url,
+        ledgerId: this.#ledgerId,
+        databaseSnapshot,
+      });
+      return await this.#snapshot.done;
+    } finally {
+      this.#snapshot = undefined;
+      await this.#link.call("releaseSnapshot", null).catch(() => {});
+    }
+  }
+
   async figures(): Promise<StoreFigures> {
     const { leaves, bytes } = await this.#link.call("treeSize", null);
     return {
@@ -427,6 +451,7 @@ export class PostgresLedgerStore implements LedgerStore {
 
   /** `drain` writes the state tree, so that the next start is fast; commits under way are awaited. */
   async close(how: "drain" | "now" = "drain"): Promise<void> {
+    await this.#snapshot?.cancel();
     await this.#link.end(how);
   }
 }
@@ -466,6 +491,7 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Post
       state,
       head: head.height === NO_HEIGHT ? { ...head, stateRoot: ZERO_HASH } : head,
       ledgerId: options.ledgerId,
+      url: options.database.url,
       backends,
       onFailure,
     });

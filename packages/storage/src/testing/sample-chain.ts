@@ -1,16 +1,26 @@
 /** Blocks as the pipeline would hand them over, made from changes alone: for tests and benchmarks. */
 
 import type { BlockCommit, DecodedTransaction } from "@hanse/ledger";
+import { hashLastCert } from "@hanse/ordering";
 import {
+  assembleCertificate,
   type Block,
+  createKeyPair,
   createValidatorSet,
+  encodeCertificate,
+  evidenceRoot,
   type Hash,
   hashHeader,
   indicesToBitmap,
+  type KeyPair,
   type Outcome,
+  outcomeRoot,
   sha256,
+  signMessage,
   transactionRoot,
   utf8,
+  type ValidatorSet,
+  voteMessage,
   ZERO_HASH,
 } from "@hanse/protocol";
 import { createOverlay, type StateOverlay } from "@hanse/state";
@@ -62,7 +72,7 @@ export async function applyBlock(
   store: PostgresLedgerStore,
   height: number,
   steps: readonly ((state: StateOverlay) => void)[],
-  at: { readonly ledgerId: Hash; readonly transactionBytes?: number },
+  at: { readonly ledgerId: Hash; readonly transactionBytes?: number; readonly validUntil?: number },
 ): Promise<SampleBlock> {
   const overlay = createOverlay(store.state, height);
   const transactions = steps.map((step, i) => {
@@ -71,7 +81,7 @@ export async function applyBlock(
     const bytes = new Uint8Array(at.transactionBytes ?? 40);
     bytes.set(sha256(utf8(`${height}/${i}`)), 8);
     bytes[0] = i % 7;
-    return sampleTransaction(at.ledgerId, bytes, height * 1_000 + i);
+    return sampleTransaction(at.ledgerId, bytes, at.validUntil ?? height * 1_000 + i);
   });
   const changes = overlay.changes();
   const root = await store.apply(height, changes);
@@ -152,4 +162,66 @@ export async function seedStore(
   const stateRoot = await store.apply(0, changes);
   await store.commitGenesis({ ledgerId, genesis: utf8("genesis"), stateRoot, changes });
   return stateRoot;
+}
+
+/** One validator with a real key. */
+export interface SampleValidator {
+  readonly pair: KeyPair;
+  readonly set: ValidatorSet;
+}
+
+/** Needs `readyKeyBackends` before. */
+export function sampleValidator(): SampleValidator {
+  const pair = createKeyPair("ed25519");
+  const members = [{ id: "a/n", org: "a", key: pair.publicKey, vote: 1, propose: 1 }];
+  return { pair, set: createValidatorSet(members, "byzantine") };
+}
+
+/** What the block above must link to. */
+export interface SampleLink {
+  readonly hash: Hash;
+  readonly stateRoot: Hash;
+  readonly resultsRoot: Hash;
+  readonly certificate: Uint8Array;
+}
+
+/** The same block with a header that links to the one below, its roots and a real certificate. */
+export function linkBlock(
+  { commit }: SampleBlock,
+  below: SampleLink,
+  { pair, set: validators }: SampleValidator,
+): { readonly commit: BlockCommit; readonly link: SampleLink } {
+  const { block: loose } = commit.decided;
+  const header = {
+    ...loose.header,
+    parentHash: below.hash,
+    lastCertHash: hashLastCert(below.certificate),
+    prevStateRoot: below.stateRoot,
+    prevResultsRoot: below.resultsRoot,
+    validatorsHash: validators.hash,
+    nextValidatorsHash: validators.hash,
+    evidenceHash: evidenceRoot([]),
+  };
+  const block = { ...loose, header, lastCert: below.certificate };
+  const hash = hashHeader(header);
+  const { ledgerId, height } = header;
+  const subject = { kind: "finalize", ledgerId, engineEpoch: 0, height, view: 0 } as const;
+  const vote = { ...subject, validatorsHash: validators.hash, blockHash: hash };
+  const signature = signMessage(pair, voteMessage(vote));
+  const certificate = assembleCertificate(vote, validators, [{ member: 0, signature }]);
+  const resultsRoot = outcomeRoot(commit.executed.outcomes, []);
+  return {
+    commit: {
+      ...commit,
+      decided: { block, hash, proof: { kind: "qc", header, certificate } },
+      executed: { ...commit.executed, block, hash },
+      result: { ...commit.result, resultsRoot },
+    },
+    link: {
+      hash,
+      stateRoot: commit.result.stateRoot,
+      resultsRoot,
+      certificate: encodeCertificate(certificate),
+    },
+  };
 }

@@ -4,6 +4,7 @@ import {
   type ColumnValue,
   type NetChanges,
   type NetTable,
+  type Row,
   type TableSchema,
   widenValues,
 } from "@hanse/state";
@@ -63,6 +64,8 @@ interface Statement {
 type Send = (text: string, values?: readonly unknown[]) => void;
 
 const SEGMENTS_PER_STATEMENT = 2_048;
+
+const bytes = (part: Uint8Array) => Buffer.from(part.buffer, part.byteOffset, part.length);
 
 /** Where the index of transaction ids grows. */
 export interface IndexTail {
@@ -170,12 +173,13 @@ export class BlockWriter {
     if (schema === undefined) {
       throw new HanseError("STORAGE_CHANGES", "corrupt", `changes of a table ${name} that is not`);
     }
-    const inserts: (readonly ColumnValue[])[] = [];
+    const inserts: Row[] = [];
     const updates: (readonly ColumnValue[])[] = [];
     const removals: ColumnValue[] = [];
     for (const { key, before, after } of table.rows.values()) {
       if (after !== undefined) {
-        (before === undefined ? inserts : updates).push(widenValues(after.values, schema));
+        if (before === undefined) inserts.push(after);
+        else updates.push(widenValues(after.values, schema));
       } else if (before !== undefined) removals.push(key);
     }
     const into = this.#name(name);
@@ -205,20 +209,29 @@ export class BlockWriter {
         values(updates),
       );
     }
-    if (inserts.length > 0) {
-      const names = columns.map((column) => quoteName(column.name)).join(", ");
-      const selected = columns.map((column, i) => fromElement(column.type, `u.c${i}`)).join(", ");
-      send(
-        `insert into ${into} (${names}, ${quoteName(HEIGHT_COLUMN)}) select ${selected}, ${heightPlace} from unnest(${parameters}) as u(${aliases})`,
-        values(inserts),
-      );
-    }
+    if (inserts.length > 0) this.#sendInserts(send, schema, inserts);
     if (table.highest > 0n) {
       send(`update ${this.#name("$schemas")} set highest = $2 where name = $1 and highest < $2`, [
         name,
         String(table.highest),
       ]);
     }
+  }
+
+  #sendInserts(send: Send, schema: TableSchema, rows: readonly Row[]): void {
+    const { columns } = schema;
+    const wide = rows.map((row) => widenValues(row.values, schema));
+    const parameters = columns.map((column, i) => arrayParameter(column.type, i + 1));
+    const aliases = columns.map((_, i) => `c${i}`);
+    const names = columns.map((column) => quoteName(column.name));
+    const selected = columns.map((column, i) => fromElement(column.type, `u.c${i}`));
+    send(
+      `insert into ${this.#name(schema.name)} (${names.join(", ")}, ${quoteName(HEIGHT_COLUMN)}) select ${selected.join(", ")}, u.h from unnest(${parameters.join(", ")}, $${columns.length + 1}::bigint[]) as u(${aliases.join(", ")}, h)`,
+      [
+        ...columns.map((column, c) => encodeArray(column.type, rows.length, (i) => wide[i]![c]!)),
+        encodeArray("int", rows.length, (i) => BigInt(rows[i]!.height)),
+      ],
+    );
   }
 
   #sendKv(send: Send, net: NetChanges): void {
@@ -269,7 +282,6 @@ export class BlockWriter {
   }
 
   #sendBlock(send: Send, { row, changes, segments, removals }: PreparedBlock): void {
-    const bytes = (part: Uint8Array) => Buffer.from(part.buffer, part.byteOffset, part.length);
     if (removals.length > 0) {
       send(
         `insert into ${this.#name("$removed")} (name, key, height)
@@ -281,6 +293,26 @@ export class BlockWriter {
         ],
       );
     }
+    this.#sendKept(send, row, changes);
+    send(
+      `update ${this.#name("$meta")} set height = $1, state_root = $2, results_root = $3, block_hash = $4,
+       tree_depth = $5, tree_from = $6, index_part = $7, index_count = $8, genesis = coalesce($9, genesis)`,
+      [
+        row.height,
+        bytes(row.stateRoot),
+        bytes(row.resultsRoot),
+        bytes(row.hash),
+        segments.depth,
+        segments.from,
+        this.index.part,
+        this.index.count,
+        row.genesis === undefined ? null : bytes(row.genesis),
+      ],
+    );
+  }
+
+  /** The block itself and its place in the index of ids. */
+  #sendKept(send: Send, row: BlockRow, changes: Uint8Array): void {
     if (row.transactions > 0) {
       if (this.index.count + row.transactions > INDEX_PART_TRANSACTIONS && this.index.count > 0) {
         this.index.part++;
@@ -314,20 +346,21 @@ export class BlockWriter {
         bytes(changes),
       ],
     );
-    send(
-      `update ${this.#name("$meta")} set height = $1, state_root = $2, results_root = $3, block_hash = $4,
-       tree_depth = $5, tree_from = $6, index_part = $7, index_count = $8, genesis = coalesce($9, genesis)`,
-      [
-        row.height,
-        bytes(row.stateRoot),
-        bytes(row.resultsRoot),
-        bytes(row.hash),
-        segments.depth,
-        segments.from,
-        this.index.part,
-        this.index.count,
-        row.genesis === undefined ? null : bytes(row.genesis),
-      ],
-    );
+  }
+
+  /** Parts of a snapshot while it is being loaded: rows of one table, entries, blocks. */
+  async writeLoaded(part: {
+    readonly rows?: { readonly schema: TableSchema; readonly list: readonly Row[] };
+    readonly entries?: NetChanges;
+    readonly blocks?: readonly BlockRow[];
+  }): Promise<void> {
+    const statements: Statement[] = [];
+    const send = (text: string, values?: readonly unknown[]) => {
+      statements.push({ text, values });
+    };
+    if (part.rows !== undefined) this.#sendInserts(send, part.rows.schema, part.rows.list);
+    if (part.entries !== undefined) this.#sendKv(send, part.entries);
+    for (const block of part.blocks ?? []) this.#sendKept(send, block, new Uint8Array(0));
+    await this.#transact(statements);
   }
 }

@@ -18,6 +18,9 @@ export interface DatabaseCalls {
   saveProof(at: { height: number; proof: Uint8Array }): boolean;
   loadRows(changes: Uint8Array): Hash;
   finishLoading(none: null): Hash;
+  /** Name of a database snapshot of exactly this height, once it is committed. */
+  holdSnapshot(height: number): string;
+  releaseSnapshot(none: null): void;
   prove(keys: readonly StateKey[]): {
     readonly height: number;
     readonly root: Hash;

@@ -75,6 +75,8 @@ const handlers: Handlers = {
   saveProof: ({ height, proof }) => database!.saveProof(height, proof),
   loadRows: (changes) => database!.loadRows(changes),
   finishLoading: () => database!.finishLoading(),
+  holdSnapshot: (height) => database!.holdSnapshot(height),
+  releaseSnapshot: () => database!.releaseSnapshot(),
   prove: (keys) => database!.prove(keys),
   treeSize: () => database!.treeSize(),
   async close(how) {

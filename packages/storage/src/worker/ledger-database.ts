@@ -1,5 +1,4 @@
 /** One ledger's database: opened, checked, folded, committed. Runs in the database worker. */
-import { promisify } from "node:util";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import {
   equalBytes,
@@ -15,28 +14,47 @@ import { decodeChanges } from "../changes/change-record.ts";
 import { decodeBytea, quoteName } from "../rows/column-codec.ts";
 import { createLedgerTables, LAYOUT, ledgerSchemaName } from "../schema/ledger-tables.ts";
 import { type BlockRow, BlockWriter, type PreparedBlock } from "./block-writer.ts";
+import { HeldSnapshot } from "./held-snapshot.ts";
+import { lockLedger } from "./ledger-lock.ts";
 import { SqlClient, storageError } from "./sql-client.ts";
 import { TreeSegments } from "./tree-segments.ts";
 
 /** Height of a ledger whose genesis is not committed yet. */
 export const NO_HEIGHT = -1;
+/** Height of a ledger while a snapshot is being loaded. */
+export const LOADING_HEIGHT = -2;
 /** Blocks folded but not yet committed, at most. */
 export const PENDING_BLOCKS_MAX = 16;
-/** How long the lock of a process that was killed may outlive it. */
-const LOCK_PATIENCE_MS = 3_000;
 /** About 2 MB at a time: a start must not leave a larger process behind than the tree needs. */
 const SEGMENTS_PER_READ = 256;
 const BLOCKS_PER_REPLAY = 16;
 
-const wait = promisify(setTimeout);
-
-function compress(bytes: Uint8Array): Uint8Array {
+export function compress(bytes: Uint8Array): Uint8Array {
   if (bytes.length === 0) return bytes;
   return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
 }
 
 export function decompress(bytes: Uint8Array): Uint8Array {
   return bytes.length === 0 ? bytes : zstdDecompressSync(bytes);
+}
+
+/** Makes a ledger's tables, at first or anew, in one transaction. */
+export async function recreateLedgerTables(
+  client: SqlClient,
+  ledgerId: Hash,
+  height: number,
+): Promise<void> {
+  const schemaName = ledgerSchemaName(ledgerId);
+  const zeros = Buffer.alloc(32);
+  await client.query("begin");
+  await client.run(`drop schema if exists ${quoteName(schemaName)} cascade`);
+  await client.run(createLedgerTables(schemaName));
+  await client.query(
+    `insert into ${quoteName(schemaName)}."$meta" (layout, ledger_id, height, state_root, results_root, block_hash, tree_depth, tree_from, index_part, index_count)
+     values ($1, $2, $3, $4, $4, $4, 0, 0, 0, 0)`,
+    [LAYOUT, Buffer.from(ledgerId), height, zeros],
+  );
+  await client.query("commit");
 }
 
 export interface LedgerHead {
@@ -64,6 +82,7 @@ interface PendingBlock {
 export class LedgerDatabase {
   readonly schemaName: string;
   readonly url: string;
+  readonly #held: HeldSnapshot;
   readonly #ledgerId: Hash;
   #writerClient: SqlClient | undefined;
   #writer: BlockWriter | undefined;
@@ -80,6 +99,7 @@ export class LedgerDatabase {
   constructor(url: string, ledgerId: Hash) {
     this.url = url;
     this.#ledgerId = ledgerId;
+    this.#held = new HeldSnapshot(url);
     this.schemaName = ledgerSchemaName(ledgerId);
   }
 
@@ -103,42 +123,20 @@ export class LedgerDatabase {
       "set synchronous_commit = on",
       "set jit = off",
     ]);
-    await this.#lock();
+    await lockLedger(this.#client, this.#ledgerId);
     const { rows } = await this.#client.query("select 1 from pg_namespace where nspname = $1", [
       this.schemaName,
     ]);
-    if (rows.length === 0) await this.#create();
+    if (rows.length === 0 || (await this.#isHalfLoaded())) {
+      await recreateLedgerTables(this.#client, this.#ledgerId, NO_HEIGHT);
+    }
     return await this.#load();
   }
 
-  /** Held by this connection: freed with it, whatever ends the process. */
-  async #lock(): Promise<void> {
-    const key = Buffer.from(this.#ledgerId).readBigInt64BE(0);
-    for (let waited = 0; ; waited += 50) {
-      const { rows } = await this.#client.query("select pg_try_advisory_lock($1::bigint)", [
-        String(key),
-      ]);
-      if (rows[0]![0] === "t") return;
-      if (waited >= LOCK_PATIENCE_MS) break;
-      await wait(50);
-    }
-    throw new HanseError(
-      "STORAGE_LEDGER_IN_USE",
-      "conflict",
-      `another process writes ledger ${toHex(this.#ledgerId).slice(0, 16)} in this database: stop it`,
-    );
-  }
-
-  async #create(): Promise<void> {
-    const zeros = Buffer.alloc(32);
-    await this.#client.query("begin");
-    await this.#client.run(createLedgerTables(this.schemaName));
-    await this.#client.query(
-      `insert into ${this.#table("$meta")} (layout, ledger_id, height, state_root, results_root, block_hash, tree_depth, tree_from, index_part, index_count)
-       values ($1, $2, $3, $4, $4, $4, 0, 0, 0, 0)`,
-      [LAYOUT, Buffer.from(this.#ledgerId), NO_HEIGHT, zeros],
-    );
-    await this.#client.query("commit");
+  /** The loading of a snapshot did not end: what is there answers nothing and goes. */
+  async #isHalfLoaded(): Promise<boolean> {
+    const { rows } = await this.#client.query(`select height from ${this.#table("$meta")}`);
+    return Number(rows[0]?.[0]) === LOADING_HEIGHT;
   }
 
   async #load() {
@@ -301,16 +299,26 @@ export class LedgerDatabase {
         );
       }
       try {
-        await this.#writer!.write({ row: packed(row), ...pending });
+        await this.#writer!.write({ row: compressBlock(row), ...pending });
       } catch (error) {
         this.#failure = storageError(error, `writing height ${row.height}`);
         throw this.#failure;
       }
       this.#committed = row.height;
       this.#pending.delete(row.height);
+      await this.#held.reached(row.height);
     });
     this.#last = done.catch(() => {});
     return done;
+  }
+
+  /** As `HeldSnapshot.want`. */
+  holdSnapshot(height: number): Promise<string> {
+    return this.#held.want(height, this.#committed);
+  }
+
+  releaseSnapshot(): Promise<void> {
+    return this.#held.release();
   }
 
   /** Replaces the finality proof of a committed block, after the commits under way. */
@@ -385,6 +393,7 @@ export class LedgerDatabase {
 
   /** @param how `now` = without writing what can be folded in again at the next start. */
   async close(how: "drain" | "now"): Promise<void> {
+    await this.#held.close();
     await this.#last;
     if (how === "drain" && this.#segments.isWorthWriting) await this.#flush().catch(() => {});
     await this.#writerClient?.close();
@@ -392,7 +401,7 @@ export class LedgerDatabase {
 }
 
 /** What repeats itself in a block is kept compressed; ids, signatures and hashes do not. */
-function packed(row: BlockRow): BlockRow {
+export function compressBlock(row: BlockRow): BlockRow {
   return {
     ...row,
     senders: compress(row.senders),

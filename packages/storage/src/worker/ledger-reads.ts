@@ -262,7 +262,8 @@ export class LedgerReader {
         [height],
       );
       const [changes, ids, senders] = rows[0] ?? [];
-      if (changes === undefined || changes === null) break;
+      // Neither of a block that is not kept, nor of one that came with a snapshot.
+      if (changes === undefined || changes === null || changes === "\\x") break;
       const mine = decodeChanges(decompress(decodeBytea(changes))).filter(
         (change): change is Extract<StateChange, { kind: "row" }> =>
           change.kind === "row" && change.table === table && mapKey(change.key) === mapKey(key),
