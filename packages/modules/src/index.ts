@@ -21,6 +21,17 @@ export {
   type PlainValue,
   toPlainJson,
 } from "./engine/native-engine.ts";
+export { createGovernanceModule } from "./governance/governance-module.ts";
+export { createGovernanceRule, seedGovernance } from "./governance/governance-rule.ts";
+export {
+  BLOCK_BYTES_CEILING,
+  PROPOSAL_FIELDS,
+  PROPOSAL_KINDS,
+  type ProposalKind,
+} from "./governance/proposal-content.ts";
+export { readinessMessage } from "./governance/readiness.ts";
+export { type Rules, readRules } from "./governance/rules.ts";
+export { newestSet, type SetFrom, validatorSetAt } from "./governance/validator-sets.ts";
 export {
   createNotesModule,
   NOTE_BYTES_MAX,

@@ -4,10 +4,14 @@
  */
 import { resolveSender, seedIdentity, senderRows } from "@hanse/identity";
 import {
+  createGovernanceModule,
+  createGovernanceRule,
   createNativeEngine,
   createNotesModule,
   createRegistryModule,
   encodeNativeCall,
+  seedGovernance,
+  validatorSetAt,
 } from "@hanse/modules";
 import type { Clock, DecidedBlock } from "@hanse/ordering";
 import {
@@ -177,11 +181,17 @@ export async function createRigNode(
   const ledger = await createLedger({
     genesis: rig.genesis,
     store,
-    engines: options.engines ?? [createNativeEngine([createRegistryModule(), createNotesModule()])],
+    engines: options.engines ?? [
+      createNativeEngine([createRegistryModule(), createNotesModule(), createGovernanceModule()]),
+    ],
     codecs: [createNativeCodec()],
     resolveSender,
     senderRows,
-    seed: (overlay) => seedIdentity(overlay, rig.genesis),
+    seed(overlay) {
+      seedIdentity(overlay, rig.genesis);
+      seedGovernance(overlay, rig.genesis);
+    },
+    validatorSetAt: (height) => validatorSetAt(store.state, height).set,
     async verifyBatch(claims) {
       verified += claims.length;
       await Promise.resolve();
@@ -192,7 +202,7 @@ export async function createRigNode(
     log: SILENT_LOG,
     onAlarm: (alarm) => alarms.push(alarm),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
-    ...(options.rule === undefined ? {} : { rule: options.rule }),
+    rule: options.rule ?? createGovernanceRule(),
     ...(options.unavailable === undefined ? {} : { unavailable: options.unavailable }),
   });
   return { ledger, store, disk, clock, alarms, verified: () => verified };
@@ -267,7 +277,12 @@ export function decide(rig: RigGenesis, block: Block): DecidedBlock {
 }
 
 /** The engine's part of a draft, for the proposer `organizations[proposer]`. */
-export async function draft(rig: RigGenesis, node: RigNode, proposer = 0): Promise<Block> {
+export async function draft(
+  rig: RigGenesis,
+  node: RigNode,
+  proposer = 0,
+  evidence: readonly Bytes[] = [],
+): Promise<Block> {
   const { tip } = node.ledger;
   const set = genesisValidatorSet(rig.genesis);
   const below = tip.height === 0 ? undefined : await node.store.block(tip.height);
@@ -276,7 +291,7 @@ export async function draft(rig: RigGenesis, node: RigNode, proposer = 0): Promi
     view: 0,
     parent: { height: tip.height, hash: tip.hash, time: tip.time },
     lastCert: below?.certificate ?? new Uint8Array(0),
-    evidence: [],
+    evidence,
     proposer: set.members[proposer % set.members.length]!.id,
     set,
     nextSet: set,

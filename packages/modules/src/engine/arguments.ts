@@ -4,6 +4,7 @@ import {
   asBytes,
   asMap,
   asText,
+  asUint,
   type CborValue,
   HanseError,
   nearestName,
@@ -30,6 +31,14 @@ export function text(lengthMax: number): ArgumentReader<string> {
     const found = asText(value, field);
     if (found.length > lengthMax) wrong(field, `at most ${lengthMax} characters`);
     return found;
+  };
+}
+
+/** An unsigned integer below 2^53, such as a height. */
+export function uint(): ArgumentReader<number> {
+  return (value, field) => {
+    if (typeof value !== "number" || value < 0) wrong(field, "an unsigned integer");
+    return asUint(value, field);
   };
 }
 

@@ -11,6 +11,7 @@ import {
   listNodes,
   listOrganizations,
   registerAccount,
+  registerNode,
   renameOrganization,
   replaceAccountKey,
   requireAccount,
@@ -28,6 +29,7 @@ import type { Sender } from "@hanse/ledger";
 import { equalBytes, fromHex, HanseError, publicKeyToText, toHex } from "@hanse/protocol";
 import type { StateView } from "@hanse/state";
 import { bytes, optional, publicKey, text, texts } from "../engine/arguments.ts";
+import { inputCount, inputText } from "../engine/inputs.ts";
 import { defineAction, type NativeModule, type PlainValue } from "../engine/native-engine.ts";
 
 const NAME_MAX = 200;
@@ -209,6 +211,20 @@ const orgResume = defineAction({
   },
 });
 
+const nodeRegister = defineAction({
+  fields: { id: text(NODE_ID_MAX), key: publicKey(), tlsFingerprint: bytes(32, 32) },
+  fuel: FUEL_WRITE,
+  check(_args, sender) {
+    requireAdminOf(sender, sender.org);
+  },
+  run({ id, key, tlsFingerprint }, { sender, state, emit }) {
+    const { org } = registerNode(state, { id, org: sender.org, key, tlsFingerprint });
+    const shown = { id, org, key: publicKeyToText(key), tlsFingerprint: toHex(tlsFingerprint) };
+    emit("node.registered", shown);
+    return shown;
+  },
+});
+
 const nodeSetTls = defineAction({
   fields: { node: text(NODE_ID_MAX), tlsFingerprint: bytes(32, 32) },
   fuel: FUEL_WRITE,
@@ -221,29 +237,6 @@ const nodeSetTls = defineAction({
     return null;
   },
 });
-
-function inputText(input: Readonly<Record<string, unknown>>, field: string): string | undefined {
-  const value = input[field];
-  if (value === undefined || typeof value === "string") return value;
-  throw new HanseError("MODULE_ARGUMENT", "malformed", `input.${field}: expected a text`, {
-    details: { field },
-  });
-}
-
-function inputCount(
-  input: Readonly<Record<string, unknown>>,
-  field: string,
-  otherwise: number,
-  most: number,
-): number {
-  const value = input[field] ?? otherwise;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most) {
-    return value;
-  }
-  throw new HanseError("MODULE_ARGUMENT", "malformed", `input.${field}: expected 0 to ${most}`, {
-    details: { field },
-  });
-}
 
 export function createRegistryModule(): NativeModule {
   return {
@@ -258,6 +251,7 @@ export function createRegistryModule(): NativeModule {
       "org.update": orgUpdate,
       "org.suspend": orgSuspend,
       "org.resume": orgResume,
+      "node.register": nodeRegister,
       "node.setTls": nodeSetTls,
     },
     queries: {

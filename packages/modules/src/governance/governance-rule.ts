@@ -1,0 +1,206 @@
+/**
+ * The rule that runs after every block of a governed ledger: evidence and its consequence, approved
+ * changes of validators, the validator policy, a change of ordering.
+ */
+import { type BlockFacts, type BlockRule, NO_RULE_RESULT, type RuleResult } from "@hanse/ledger";
+import {
+  applyUpdates,
+  createPolicy,
+  type EngineSwitch,
+  type Height,
+  type PolicyFacts,
+  type PolicyKind,
+  type PolicyParams,
+  type ValidatorPolicy,
+  type ValidatorUpdate,
+} from "@hanse/ordering";
+import {
+  bitmapToIndices,
+  createValidatorSet,
+  decodeCertificate,
+  type GenesisDocument,
+  genesisValidatorSet,
+  HanseError,
+  hashLedgerParams,
+  utf8,
+  type ValidatorSet,
+} from "@hanse/protocol";
+import type { StateOverlay, StateView } from "@hanse/state";
+import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
+import { recordEvidence } from "./evidence-record.ts";
+import { noteOnProposal } from "./proposals.ts";
+import {
+  genesisRules,
+  pendingChange,
+  putRules,
+  type Rules,
+  readRules,
+  rulesChangedAt,
+} from "./rules.ts";
+import { createGovernanceTables, GOVERNANCE_KV } from "./tables.ts";
+import { newestSet, putValidatorSet, validatorSetAt } from "./validator-sets.ts";
+
+const POLICY_KEY = utf8("policy");
+
+/** Writes what governance knows at height 0. */
+export function seedGovernance(overlay: StateOverlay, genesis: GenesisDocument): void {
+  createGovernanceTables(overlay);
+  const rules = genesisRules(genesis);
+  const set = genesisValidatorSet(genesis);
+  putRules(overlay, rules);
+  putValidatorSet(overlay, 1, set);
+  startPolicy(overlay, createPolicy(rules.policy, rules.policyParams), 1, set);
+}
+
+function startPolicy(
+  overlay: StateOverlay,
+  policy: ValidatorPolicy,
+  height: Height,
+  set: ValidatorSet,
+): void {
+  const state = policy.initialState?.({ height, set });
+  if (state !== undefined) overlay.putKv(GOVERNANCE_KV, POLICY_KEY, state);
+  else if (overlay.getKv(GOVERNANCE_KV, POLICY_KEY) !== undefined) {
+    overlay.removeKv(GOVERNANCE_KV, POLICY_KEY);
+  }
+}
+
+/** Whose finalize votes this block puts on the ledger; other engines' proofs say nothing of them. */
+function votesOf(facts: BlockFacts, state: StateView): PolicyFacts["votes"] {
+  const height = facts.header.height - 1;
+  if (height < 1 || facts.lastCert.length === 0) return [];
+  let signers: readonly number[];
+  try {
+    signers = bitmapToIndices(decodeCertificate(facts.lastCert).signers);
+  } catch (error) {
+    if (error instanceof HanseError && error.kind === "malformed") return [];
+    throw error;
+  }
+  const { members } = validatorSetAt(state, height).set;
+  const present = signers.flatMap((index) => members[index]?.id ?? []);
+  return [{ height, eligible: members.map(({ id }) => id), present }];
+}
+
+/** Updates of several sources; a member that governance changes in this block is left alone. */
+function addPolicyUpdates(
+  set: ValidatorSet,
+  decided: readonly ValidatorUpdate[],
+  wanted: readonly ValidatorUpdate[],
+): readonly ValidatorUpdate[] {
+  const updates = [...decided];
+  for (const update of wanted) {
+    if (updates.some(({ id }) => id === update.id)) continue;
+    try {
+      applyUpdates(set, [...updates, update]);
+      updates.push(update);
+    } catch (error) {
+      // What a policy wants comes again with the next block, where there is room for more.
+      if (!(error instanceof HanseError && error.kind === "rejected")) throw error;
+    }
+  }
+  return updates;
+}
+
+/** The newest policies by their parameters: a rota is not made anew for each block. */
+function createPolicyCache(): (kind: PolicyKind, params: PolicyParams) => ValidatorPolicy {
+  let last: { readonly key: string; readonly policy: ValidatorPolicy } | undefined;
+  return (kind, params) => {
+    const key = JSON.stringify([kind, params]);
+    if (last?.key !== key) last = { key, policy: createPolicy(kind, params) };
+    return last.policy;
+  };
+}
+
+/** Approved changes that this block puts into force, and what is said of those that cannot be. */
+function drainQueue(state: StateOverlay, set: ValidatorSet, height: Height) {
+  const queue = readQueue(state);
+  if (queue.length === 0) return { updates: [], waiting: false, drained: false };
+  const step = takeFromQueue(queue, set, height);
+  for (const { change, reason } of step.impossible) {
+    if (change.proposal === 0) continue;
+    noteOnProposal(state, change.proposal, `${change.update.id} stayed as it was: ${reason}`);
+  }
+  const drained = step.rest.length < queue.length;
+  if (drained) putQueue(state, step.rest);
+  return { updates: step.updates, waiting: step.rest.some(({ at }) => at <= height), drained };
+}
+
+/** The engine's order at the block that decides it, and the new way of things at its first block. */
+function changeOrdering(
+  state: StateOverlay,
+  rules: Rules,
+  height: Height,
+): { readonly engineSwitch?: EngineSwitch } {
+  const change = pendingChange(rules);
+  if (change === undefined) return {};
+  const { at, engineEpoch, policy, policyParams } = change;
+  const engine = change.engine as Rules["engine"];
+  if (height === at) {
+    const { set } = newestSet(state);
+    const since = at + 1;
+    const now = { engine, engineEpoch, since, policy: policy as PolicyKind, policyParams };
+    putRules(state, { ...rules, ...now });
+    startPolicy(state, createPolicy(policy as PolicyKind, policyParams), at + 1, set);
+    return {};
+  }
+  if (height !== change.decidedAt) return {};
+  const { members, quorum } = newestSet(state).set;
+  const set = createValidatorSet(members, change.quorum);
+  if (quorum !== change.quorum) putValidatorSet(state, at + 1, set);
+  return { engineSwitch: { at, engineEpoch, kind: engine, policy: policy as PolicyKind, set } };
+}
+
+export function createGovernanceRule(): BlockRule {
+  const policyOf = createPolicyCache();
+
+  function runPolicy(
+    facts: BlockFacts,
+    state: StateOverlay,
+    rules: Rules,
+    base: ValidatorSet,
+    decided: readonly ValidatorUpdate[],
+  ): readonly ValidatorUpdate[] {
+    const policy = policyOf(rules.policy, rules.policyParams);
+    const record = state.getKv(GOVERNANCE_KV, POLICY_KEY)?.value;
+    if (policy.afterBlock === undefined || record === undefined) return decided;
+    const outcome = policy.afterBlock(record, {
+      header: facts.header,
+      set: validatorSetAt(state, facts.header.height).set,
+      latest: applyUpdates(base, decided),
+      votes: votesOf(facts, state),
+      barred: rules.barred,
+    });
+    state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
+    return addPolicyUpdates(base, decided, outcome.updates);
+  }
+
+  return {
+    name: "governance",
+    afterBlock(facts, state): RuleResult {
+      const { height } = facts.header;
+      const judged = recordEvidence(state, facts.evidence, height);
+      const rules = readRules(state);
+      if (pendingChange(rules) !== undefined) {
+        // Who validates stands still from the decision to the change, so that both sides know the set.
+        const engineSwitch = changeOrdering(state, rules, height);
+        const rulesChanged = rulesChangedAt(state) === height;
+        return { ...NO_RULE_RESULT, ...engineSwitch, rulesChanged, changed: judged };
+      }
+      const base = newestSet(state).set;
+      const { updates: decided, waiting, drained } = drainQueue(state, base, height);
+      const validatorUpdates = runPolicy(facts, state, rules, base, decided);
+      if (validatorUpdates.length > 0) {
+        putValidatorSet(state, height + 2, applyUpdates(base, validatorUpdates));
+      }
+      return {
+        validatorUpdates,
+        changed: judged || drained || waiting || validatorUpdates.length > 0,
+        rulesChanged: rulesChangedAt(state) === height,
+      };
+    },
+    inForce(state) {
+      const { params, change } = readRules(state);
+      return { params, paramsHash: hashLedgerParams(params, change) };
+    },
+  };
+}

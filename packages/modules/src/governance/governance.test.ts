@@ -1,0 +1,242 @@
+/** Goal: what organizations decide comes into force as decided, and nothing else does. Method: a real ledger. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createEvidence, encodeEvidence } from "@hanse/ordering";
+import {
+  DEFAULT_CONSTITUTION,
+  equalBytes,
+  publicKeyToText,
+  sha256,
+  toHex,
+  utf8,
+} from "@hanse/protocol";
+import { createRigNode, keyOf } from "../../../ledger/src/testing/ledger-rig.ts";
+import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
+import { newestSet, validatorSetAt } from "./validator-sets.ts";
+
+const state = (g: GovernedLedger) => g.node.store.state;
+const ids = (g: GovernedLedger, height: number) =>
+  validatorSetAt(state(g), height).set.members.map(({ id }) => id);
+
+test("a member is added by more than half of the organizations, in force two heights later", async () => {
+  const g = await createGovernedLedger();
+  const pair = keyOf("a fifth node");
+  assert.equal((await g.register("d", "node-2", pair)).code, "ok");
+  const content = { id: "d/node-2", vote: 1, propose: 1 };
+  const proposed = await g.propose("d", "member.add", content);
+  assert.equal(proposed.code, "ok", proposed.error);
+  const id = proposed.result.id as number;
+  assert.equal((await g.approve("b", id)).result.executed, false);
+  const early = await g.approve("c", id);
+  assert.equal(early.code, "GOVERNANCE_NOT_READY");
+  assert.match(early.error, /d\/node-2 is not ready: it never said/);
+
+  assert.equal((await g.ready("a", "d/node-2", pair)).code, "GOVERNANCE_DENIED");
+  assert.equal((await g.ready("d", "d/node-2", pair, { height: 99 })).code, "GOVERNANCE_READINESS");
+  assert.equal((await g.ready("d", "d/node-2", keyOf("another"))).code, "ok");
+  assert.match((await g.approve("c", id)).error, /it proved another key/);
+  assert.equal((await g.ready("d", "d/node-2", pair)).code, "ok");
+  const last = await g.approve("c", id);
+  assert.equal(last.result.executed, true, last.error);
+  assert.equal((await g.approve("a", id)).code, "GOVERNANCE_CLOSED");
+
+  const { height } = g.node.ledger.tip;
+  const decided = height - 1;
+  const result = g.executed(decided)!;
+  assert.deepEqual(
+    result.validatorUpdates.map((update) => [update.id, update.vote, update.propose]),
+    [["d/node-2", 1, 1]],
+  );
+  assert.equal(result.changed, true);
+  assert.equal(ids(g, decided + 1).length, 4);
+  assert.deepEqual(ids(g, decided + 2).at(-1), "d/node-2");
+  assert.equal(validatorSetAt(state(g), 1).set.members.length, 4);
+  const shown = g.query("set", { height: 1 }) as unknown as {
+    now: { from: number; members: unknown[] };
+    decided: { from: number; members: unknown[] };
+  };
+  assert.equal(shown.now.from, 1);
+  assert.deepEqual([shown.decided.from, shown.decided.members.length], [decided + 2, 5]);
+});
+
+test("a removed organization has no say; what is left must be a set", async () => {
+  const g = await createGovernedLedger();
+  const { id } = (await g.propose("a", "member.remove", { ids: ["d/node-1"] })).result;
+  await g.approve("b", id as number);
+  assert.equal((await g.approve("c", id as number)).result.executed, true);
+  assert.equal(
+    (await g.propose("d", "member.remove", { ids: ["a/node-1"] })).code,
+    "GOVERNANCE_DENIED",
+  );
+  const all = await g.propose("a", "member.remove", { ids: ["a/node-1", "b/node-1", "c/node-1"] });
+  assert.equal(all.code, "GOVERNANCE_SET_IMPOSSIBLE");
+  assert.match(all.error, /needs at least one member/);
+  const lopsided = await createGovernedLedger();
+  const weights = { members: [{ id: "a/node-1", vote: 3, propose: 1 }] };
+  const refused = await lopsided.propose("a", "member.weights", weights);
+  assert.equal(refused.code, "GOVERNANCE_SET_IMPOSSIBLE");
+  assert.match(refused.error, /a\/node-1 cannot change so: .*a third of the weight/);
+});
+
+test("a large change goes on over several blocks, each within a third of the weight", async () => {
+  const organizations = ["a", "b", "c", "d", "e", "f", "g"];
+  const g = await createGovernedLedger({ organizations });
+  const gone = ["e/node-1", "f/node-1", "g/node-1"];
+  const { id } = (await g.propose("a", "member.remove", { ids: gone })).result;
+  for (const org of ["b", "c"]) await g.approve(org, id as number);
+  const last = await g.approve("d", id as number);
+  assert.equal(last.result.executed, true, last.error);
+  const { height } = g.node.ledger.tip;
+  const counts = [ids(g, height + 1).length, ids(g, height + 2).length];
+  const second = await g.block();
+  const third = await g.block();
+  assert.deepEqual(counts.concat(ids(g, height + 3).length), [7, 5, 4]);
+  assert.equal(second.validatorUpdates.length + third.validatorUpdates.length, 1);
+  assert.equal(second.changed, true);
+  assert.equal(third.changed, false, "an idle ledger falls silent");
+  assert.deepEqual((g.query("rules") as unknown as { queue: unknown[] }).queue, []);
+});
+
+test("limits change by decision at the next height, and a restart finds them", async () => {
+  const g = await createGovernedLedger();
+  const { id } = (await g.propose("a", "params.change", { params: { blockTransactionsMax: 2 } }))
+    .result;
+  await g.approve("b", id as number);
+  const before = g.node.ledger.tip.paramsHash;
+  await g.approve("c", id as number);
+  assert.equal(g.node.ledger.tip.params.blockTransactionsMax, 2);
+  assert.equal(equalBytes(before, g.node.ledger.tip.paramsHash), false);
+  const again = await createRigNode(g.rig, { store: g.node.store, disk: g.node.disk });
+  assert.equal(again.ledger.tip.params.blockTransactionsMax, 2);
+  assert.ok(equalBytes(again.ledger.tip.paramsHash, g.node.ledger.tip.paramsHash));
+  const bad = await g.propose("a", "params.change", {
+    params: { transactionBytesMax: 99_999_999 },
+  });
+  assert.equal(bad.code, "GOVERNANCE_CONTENT");
+  assert.match(bad.error, /params\.transactionBytesMax: .*must not exceed blockBytesMax/);
+});
+
+test("a proposal expires, is withdrawn by its proposer, and an approval by who gave it", async () => {
+  const content = { params: { blockTransactionsMax: 9 } };
+  const short = await createGovernedLedger({
+    genesis: { governance: { ...DEFAULT_CONSTITUTION, proposalBlocks: 2 } },
+  });
+  const old = (await short.propose("a", "params.change", content)).result.id as number;
+  await short.block();
+  assert.equal((await short.approve("b", old)).code, "ok");
+  assert.equal((await short.approve("c", old)).code, "GOVERNANCE_CLOSED");
+  const [expired] = short.query("proposals") as unknown as { status: string }[];
+  assert.equal(expired!.status, "expired");
+
+  const g = await createGovernedLedger();
+  const { id } = (await g.propose("a", "params.change", content)).result;
+  await g.approve("b", id as number);
+  assert.equal((await g.approve("b", id as number)).code, "GOVERNANCE_APPROVED");
+  assert.deepEqual((await g.withdraw("b", id as number)).result.approvals, ["a"]);
+  assert.equal((await g.withdraw("c", id as number)).code, "GOVERNANCE_NOT_APPROVED");
+  assert.equal((await g.withdraw("a", id as number)).result.status, "withdrawn");
+  assert.equal((await g.approve("c", id as number)).code, "GOVERNANCE_CLOSED");
+  assert.equal((await g.approve("c", 99)).code, "GOVERNANCE_NO_PROPOSAL");
+});
+
+test("an emergency removal asks the others only, and more than half of all", async () => {
+  const g = await createGovernedLedger();
+  const { id } = (await g.propose("a", "emergency.remove", { ids: ["d/node-1"] })).result;
+  assert.equal((await g.approve("d", id as number)).result.executed, false);
+  assert.equal((await g.approve("b", id as number)).result.executed, false);
+  assert.equal((await g.approve("c", id as number)).result.executed, true);
+  const many = await createGovernedLedger();
+  const two = (await many.propose("a", "emergency.remove", { ids: ["c/node-1", "d/node-1"] }))
+    .result;
+  const half = await many.approve("b", two.id as number);
+  assert.equal(half.result.executed, false, "two of four must not remove the other two");
+});
+
+test("a lost consensus key is replaced once the new one is proven", async () => {
+  const g = await createGovernedLedger();
+  const fresh = keyOf("the key of a new machine");
+  const content = { id: "b/node-1", key: publicKeyToText(fresh.publicKey) };
+  const { id } = (await g.propose("a", "member.keyRotate", content)).result;
+  await g.approve("c", id as number);
+  assert.equal((await g.approve("d", id as number)).code, "GOVERNANCE_NOT_READY");
+  await g.ready("b", "b/node-1", fresh);
+  assert.equal((await g.approve("d", id as number)).result.executed, true);
+  const member = newestSet(state(g)).set.members.find((other) => other.id === "b/node-1")!;
+  assert.deepEqual(member.key, fresh.publicKey);
+  const used = await g.propose("a", "member.keyRotate", { ...content, id: "c/node-1" });
+  assert.equal(used.code, "GOVERNANCE_IMPOSSIBLE");
+});
+
+test("another way of ordering is decided by two thirds, and stands in every header before it begins", async () => {
+  const g = await createGovernedLedger();
+  const content = {
+    engine: "builtin",
+    quorum: "crash",
+    policy: "dpoa",
+    params: { missedTurns: 3 },
+  };
+  const { id } = (await g.propose("a", "engine.switch", content)).result;
+  await g.approve("b", id as number);
+  assert.match((await g.approve("c", id as number)).error, /a\/node-1 is not ready/);
+  for (const org of ["a", "b", "c", "d"]) await g.ready(org, `${org}/node-1`, g.nodeKey(org));
+  const before = toHex(g.node.ledger.tip.paramsHash);
+  const last = await g.approve("c", id as number);
+  assert.equal(last.result.executed, true, last.error);
+  const { height: decided, paramsHash } = g.node.ledger.tip;
+  assert.notEqual(toHex(paramsHash), before);
+  const { engineSwitch } = g.executed(decided)!;
+  assert.deepEqual(
+    [engineSwitch!.at, engineSwitch!.engineEpoch, engineSwitch!.policy, engineSwitch!.set.quorum],
+    [decided + 2, 1, "dpoa", "crash"],
+  );
+  assert.equal(validatorSetAt(state(g), decided + 2).set.quorum, "byzantine");
+  assert.equal(validatorSetAt(state(g), decided + 3).set.quorum, "crash");
+  const quiet = await g.block();
+  assert.deepEqual([quiet.engineSwitch, quiet.changed], [undefined, false]);
+  await g.block();
+  const rules = g.query("rules") as unknown as {
+    ordering: { policy: string; engineEpoch: number; policyParams: unknown };
+  };
+  assert.deepEqual(rules.ordering, {
+    engine: "builtin",
+    engineEpoch: 1,
+    since: decided + 3,
+    policy: "dpoa",
+    policyParams: { missedTurns: 3 },
+  });
+  assert.equal(toHex(g.node.ledger.tip.paramsHash), toHex(paramsHash));
+  await g.block();
+});
+
+test("proven equivocation costs the vote where the set can do without it, and counts once", async () => {
+  const evidence = (validator: string, height: number) => {
+    const place = { kind: "finalize", height, view: 0 } as const;
+    const vote = (name: string) => ({
+      ...place,
+      blockHash: sha256(utf8(name)),
+      signature: new Uint8Array(64),
+    });
+    const subject = { engineEpoch: 0, validatorsHash: sha256(utf8("set")), validator };
+    return encodeEvidence(createEvidence(subject, vote("x"), vote("y")));
+  };
+  const g = await createGovernedLedger();
+  const guilty = await g.block([evidence("b/node-1", 1)]);
+  assert.deepEqual(
+    guilty.validatorUpdates.map(({ id, vote }) => [id, vote]),
+    [["b/node-1", 0]],
+  );
+  assert.equal(guilty.changed, true);
+  const again = await g.block([evidence("b/node-1", 1)]);
+  assert.deepEqual([again.validatorUpdates, again.changed], [[], false]);
+  const list = g.query("evidence") as unknown as { validator: string; consequence: string }[];
+  assert.deepEqual(
+    list.map(({ validator, consequence }) => [validator, consequence]),
+    [["b/node-1", "remove"]],
+  );
+
+  const lone = await createGovernedLedger({ organizations: ["a"] });
+  assert.deepEqual((await lone.block([evidence("a/node-1", 1)])).validatorUpdates, []);
+  const [kept] = lone.query("evidence") as unknown as { consequence: string; note: string }[];
+  assert.equal(kept!.consequence, "record");
+  assert.match(kept!.note, /cannot do without it/);
+});
