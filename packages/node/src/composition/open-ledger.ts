@@ -11,7 +11,15 @@ import {
   type LedgerStore,
   type Sender,
 } from "@hanse/ledger";
-import { createNativeEngine, createNotesModule, createRegistryModule } from "@hanse/modules";
+import {
+  createGovernanceModule,
+  createGovernanceRule,
+  createNativeEngine,
+  createNotesModule,
+  createRegistryModule,
+  seedGovernance,
+  validatorSetAt,
+} from "@hanse/modules";
 import type { Clock, Disk } from "@hanse/ordering";
 import { type GenesisDocument, HanseError } from "@hanse/protocol";
 import type { StateView } from "@hanse/state";
@@ -47,7 +55,13 @@ export interface LedgerParts {
 
 function createEngines(genesis: GenesisDocument, needle: EngineWithRights | undefined) {
   return genesis.engines.map((kind): ContractEngine => {
-    if (kind === "native") return createNativeEngine([createRegistryModule(), createNotesModule()]);
+    if (kind === "native") {
+      return createNativeEngine([
+        createRegistryModule(),
+        createNotesModule(),
+        createGovernanceModule(),
+      ]);
+    }
     if (kind === "needle" && needle !== undefined) return needle;
     throw new HanseError(
       "NODE_ENGINE",
@@ -70,8 +84,11 @@ export function openLedger(parts: LedgerParts): Promise<Ledger> {
     senderRows,
     seed(overlay) {
       seedIdentity(overlay, genesis);
+      seedGovernance(overlay, genesis);
       if (genesis.engines.includes("needle")) seedEcosystem(overlay, genesis);
     },
+    rule: createGovernanceRule(),
+    validatorSetAt: (height) => validatorSetAt(parts.store.state, height).set,
     verifyBatch: parts.verifyBatch,
     clock: parts.clock,
     journal: parts.journal,

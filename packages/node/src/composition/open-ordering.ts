@@ -1,12 +1,13 @@
 /** The ordering engine of a node: signer, timers, and what it tells of itself. */
 import type { Ledger, LedgerStore } from "@hanse/ledger";
+import { BLOCK_BYTES_CEILING } from "@hanse/modules";
 import type { TlsTransport } from "@hanse/network";
 import {
   type BuiltinEngineOptions,
   type Clock,
   type ConsensusSigner,
   createBuiltinEngine,
-  createFixedPolicy,
+  createPolicy,
   type Disk,
   type EngineEvent,
   type Evidence,
@@ -22,6 +23,7 @@ import type { NodeIdentity } from "./node-identity.ts";
 export interface OrderingParts {
   readonly config: NodeConfig;
   readonly identity: NodeIdentity;
+  /** In force at heights 1 and 2. */
   readonly validators: ValidatorSet;
   readonly ledger: Ledger;
   readonly store: LedgerStore;
@@ -80,14 +82,15 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
     disk,
     signer,
     clock,
-    policy: createFixedPolicy(),
+    policy: createPolicy(genesis.policy, genesis.policyParams),
     blocks: parts.store,
     verify: parts.verify,
     blockIntervalMsMin: Math.max(
       genesis.params.blockIntervalMsMin,
       config.ordering.blockIntervalMs,
     ),
-    blockBytesMax: genesis.params.blockBytesMax,
+    // The ledger checks the limit in force; this one only bounds what is read from peers.
+    blockBytesMax: Math.max(genesis.params.blockBytesMax, BLOCK_BYTES_CEILING),
     timeouts: { viewMs, viewStepMs, viewMsMax, graceMs, resendMs },
     tuning: { stalledAfterMs: config.ordering.stalledMs },
     report: parts.report,

@@ -41,7 +41,7 @@ const calm: OrderingStatus = {
 function make(status: Partial<OrderingStatus>, over: Partial<ReadinessSources> = {}) {
   return createReadiness({
     self: "a/n",
-    validators,
+    validators: () => validators,
     ordering: () => ({ ...calm, ...status }),
     connected: () => ["b/n", "c/n"],
     failed: () => undefined,

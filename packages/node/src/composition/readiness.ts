@@ -5,7 +5,8 @@ import { HanseError, quorumWeight, type ValidatorSet } from "@hanse/protocol";
 
 export interface ReadinessSources {
   readonly self: string;
-  readonly validators: ValidatorSet;
+  /** In force for the next block. */
+  readonly validators: () => ValidatorSet;
   readonly ordering: () => OrderingStatus;
   readonly connected: () => readonly string[];
   /** Set when something failed for good. */
@@ -27,10 +28,10 @@ function notReady(code: string, message: string, retryAfterSeconds: number): Han
 }
 
 /** Votes that can be reached from here, this node's own included. */
-function reachable(sources: ReadinessSources): number {
+function reachable(sources: ReadinessSources, set: ValidatorSet): number {
   const there = new Set([sources.self, ...sources.connected()]);
   let weight = 0;
-  for (const member of sources.validators.members) if (there.has(member.id)) weight += member.vote;
+  for (const member of set.members) if (there.has(member.id)) weight += member.vote;
   return weight;
 }
 
@@ -58,8 +59,9 @@ export function createReadiness(sources: ReadinessSources): {
       if (status.quarantined !== undefined) {
         return notReady("NODE_QUARANTINED", `the node does not vote: ${status.quarantined}`, 10);
       }
-      const needed = quorumWeight(sources.validators);
-      const weight = reachable(sources);
+      const set = sources.validators();
+      const needed = quorumWeight(set);
+      const weight = reachable(sources, set);
       if (weight < needed) {
         const what = `validators with ${weight} votes are connected, ${needed} are needed`;
         return sources.now() - sources.startedAt < STARTING_MS

@@ -3,6 +3,7 @@
  * bottom up, and closes it top down; a start that fails half way closes what it opened.
  */
 import type { Ledger, LedgerStore } from "@hanse/ledger";
+import { validatorSetAt } from "@hanse/modules";
 import { createTlsTransport, type TlsTransport } from "@hanse/network";
 import type { Clock, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import {
@@ -234,12 +235,11 @@ async function openNode(
   /** What is asked before it is there. */
   const later: { engine?: OrderingEngine; ledger?: Ledger; registry?: RegistryPeers } = {};
   let stopping = false;
-  const validators = genesisValidatorSet(genesis);
   const transport = openTransport(config, identity, log);
   const orderingStatus = () => later.engine?.status() ?? NOT_YET;
   const readiness = createReadiness({
     self: node.id,
-    validators,
+    validators: () => validatorSetAt(store.state, (later.ledger?.tip.height ?? 0) + 1).set,
     ordering: orderingStatus,
     connected: () => transport.peers(),
     failed: () => failure.reason ?? later.ledger?.halted,
@@ -274,7 +274,7 @@ async function openNode(
   const engine = await openOrdering({
     config,
     identity,
-    validators,
+    validators: genesisValidatorSet(genesis),
     ledger,
     store,
     transport,

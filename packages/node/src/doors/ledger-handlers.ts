@@ -2,10 +2,10 @@
 import { BLOCK_PAGE_MAX } from "@hanse/api";
 import { findAccount, findAccountByKeyId, findSigner, listOrganizations } from "@hanse/identity";
 import type { StoredBlock } from "@hanse/ledger";
+import { readRules, validatorSetAt } from "@hanse/modules";
 import {
   accountIdOf,
   type Block,
-  createValidatorSet,
   decodeBlock,
   decodeNativeTransaction,
   encodeGenesis,
@@ -71,15 +71,6 @@ export function createLedgerHandlers(
   const org = genesis.nodes.find((node) => node.id === id)?.org ?? "";
   const genesisBytes = encodeGenesis(genesis);
   const genesisJson = JSON.stringify(genesisToJson(genesis));
-  const keyOfNode = new Map(genesis.nodes.map((node) => [node.id, node]));
-  const validators = createValidatorSet(
-    genesis.validators.members.map((member) => {
-      const node = keyOfNode.get(member.id)!;
-      return { ...member, org: node.org, key: node.key };
-    }),
-    genesis.validators.quorum,
-  );
-
   async function requireBlock(height: number): Promise<StoredBlock> {
     const stored = height === 0 ? undefined : await ledger.reads.block(height);
     if (stored !== undefined) return stored;
@@ -168,6 +159,8 @@ export function createLedgerHandlers(
 
     async getLedger() {
       const info = await services.info();
+      const { set: validators } = validatorSetAt(state, ledger.tip.height + 1);
+      const rules = readRules(state);
       return {
         json: {
           network: genesis.network,
@@ -177,8 +170,8 @@ export function createLedgerHandlers(
           stateRoot: toHex(info.stateRoot),
           resultsRoot: toHex(info.resultsRoot),
           blockHash: toHex(info.blockHash),
-          ordering: genesis.ordering,
-          policy: genesis.policy,
+          ordering: rules.engine,
+          policy: rules.policy,
           engines: genesis.engines,
           validators: {
             quorum: validators.quorum,
