@@ -14,6 +14,8 @@ export * as cometWire from "./finality/comet/message-codec.ts";
 export * from "./finality/comet/signed-header.ts";
 export * from "./finality/finality-proof.ts";
 export * from "./finality/finality-verdict.ts";
+export * from "./finality/fork-file.ts";
+export * from "./finality/fork-verdict.ts";
 export * from "./finality/light-chain.ts";
 export * from "./finality/light-page.ts";
 export * from "./genesis/constitution.ts";

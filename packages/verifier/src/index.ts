@@ -1,3 +1,4 @@
+export * from "./fork/judge-fork.ts";
 export * from "./light/light-client.ts";
 export * from "./report.ts";
 export * from "./verify-file.ts";

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** `hanse-verify`: checks a receipt with no node and no network. */
+/** `hanse-verify`: checks a receipt or a fork file with no node and no network. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { forkReportLines, forkVerdictToJson, judgeForkFile } from "./fork/judge-fork.ts";
 import { reportLines } from "./report.ts";
 import {
   type CheckedFile,
@@ -12,17 +13,19 @@ import {
 } from "./verify-file.ts";
 
 const USAGE = `Usage: hanse-verify --receipt FILE (--genesis FILE | --trust FILE) [--file DOCUMENT]... [--json]
+       hanse-verify --fork FILE (--genesis FILE | --trust FILE) [--json]
 
-Checks a receipt of a Hanse ledger. Needs no node and no network.
+Checks a receipt of a Hanse ledger, or a file that shows who forked one. Needs no node and no network.
 
   --receipt FILE    the receipt
+  --fork FILE       the fork file, instead of a receipt
   --genesis FILE    the genesis document of the ledger, from a source that you trust
   --trust FILE      instead: a block and its validator set that you trust (JSON)
   --file DOCUMENT   a document that the receipt should name; may be given several times
   --json            the verdict as JSON
   --help            this text
 
-Exit status: 0 the receipt holds, 1 it is refused, 2 the command or a file cannot be read.
+Exit status: 0 the receipt or fork file holds, 1 it is refused, 2 the command or a file cannot be read.
 `;
 
 const EXIT_REFUSED = 1;
@@ -36,6 +39,7 @@ function readArguments(args: readonly string[]) {
       args: [...args],
       options: {
         receipt: { type: "string" },
+        fork: { type: "string" },
         genesis: { type: "string" },
         trust: { type: "string" },
         file: { type: "string", multiple: true },
@@ -62,7 +66,11 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (options.receipt === undefined) throw new UsageError("--receipt FILE is missing");
+  if ((options.receipt === undefined) === (options.fork === undefined)) {
+    throw new UsageError(
+      options.fork === undefined ? "--receipt FILE is missing" : "give one of --receipt and --fork",
+    );
+  }
   if ((options.genesis === undefined) === (options.trust === undefined)) {
     throw new UsageError("give one of --genesis FILE and --trust FILE: what you trust");
   }
@@ -78,14 +86,18 @@ async function main(args: readonly string[]): Promise<number> {
   if ("genesis" in trust !== (option === "genesis")) {
     throw new UsageError(`--${option}: ${trustFile} is the other form of trust`);
   }
+  const print = (json: object, lines: readonly string[]) =>
+    process.stdout.write(`${options.json ? JSON.stringify(json, null, 2) : lines.join("\n")}\n`);
+  if (options.fork !== undefined) {
+    const verdict = await judgeForkFile(readInput("fork", options.fork), trust);
+    print(forkVerdictToJson(verdict), forkReportLines(verdict));
+    return verdict.ok ? 0 : EXIT_REFUSED;
+  }
   const files = (options.file ?? []).map(
     (file): CheckedFile => ({ name: path.basename(file), bytes: readInput("file", file) }),
   );
-  const verdict = await verifyReceiptFile(readInput("receipt", options.receipt), trust, files);
-  const text = options.json
-    ? JSON.stringify(fileVerdictToJson(verdict), null, 2)
-    : reportLines(verdict).join("\n");
-  process.stdout.write(`${text}\n`);
+  const verdict = await verifyReceiptFile(readInput("receipt", options.receipt!), trust, files);
+  print(fileVerdictToJson(verdict), reportLines(verdict));
   return verdict.ok ? 0 : EXIT_REFUSED;
 }
 

@@ -144,6 +144,10 @@ export function reportLines(verdict: FileVerdict): string[] {
     }
   }
   lines.push("", verdictSentence(verdict));
-  // Texts of others could move the cursor or hide lines: no control character reaches a terminal.
-  return lines.map((line) => line.replace(/[\p{Cc}\p{Cf}]/gu, (c) => (c === "\n" ? c : "\ufffd")));
+  return lines.map(withoutControls);
+}
+
+/** Texts of others could move the cursor or hide lines: no control character reaches a terminal. */
+export function withoutControls(line: string): string {
+  return line.replace(/[\p{Cc}\p{Cf}]/gu, (c) => (c === "\n" ? c : "\ufffd"));
 }

@@ -1,8 +1,14 @@
 /** `hanse proof export` and `hanse verify`: what an outsider needs, and what the outsider does. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fromHex, HanseError } from "@hanse/protocol";
-import { fileVerdictToJson, reportLines } from "@hanse/verifier";
+import { fromHex } from "@hanse/protocol";
+import {
+  fileVerdictToJson,
+  forkReportLines,
+  forkVerdictToJson,
+  judgeForkFile,
+  reportLines,
+} from "@hanse/verifier";
 import type { Command } from "commander";
 import { hashFile } from "../client/call-parameters.ts";
 import { openLedger } from "../client/ledger-client.ts";
@@ -14,9 +20,10 @@ import {
   timeoutMsOf,
 } from "../command-context.ts";
 import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
+import { usageError } from "../output/report-error.ts";
 import type { Runner } from "../program.ts";
 import { addDocuments } from "../receipts/add-documents.ts";
-import { judgeReceiptFiles } from "../receipts/verify-receipt-file.ts";
+import { judgeReceiptFiles, loadTrust } from "../receipts/verify-receipt-file.ts";
 import { parseTransactionId } from "./chain.ts";
 
 interface ExportOptions {
@@ -25,11 +32,20 @@ interface ExportOptions {
   readonly file: readonly string[];
 }
 
-interface VerifyOptions {
-  readonly receipt: string;
+interface TrustOptions {
   readonly genesis?: string;
   readonly trust?: string;
+}
+
+interface VerifyOptions extends TrustOptions {
+  readonly receipt?: string;
   readonly file: readonly string[];
+}
+
+function requireTrust({ genesis, trust }: TrustOptions): void {
+  if ((genesis === undefined) === (trust === undefined)) {
+    usageError("--genesis: say what you trust, with --genesis FILE or --trust FILE");
+  }
 }
 
 const collect = (value: string, before: readonly string[]) => [...before, value];
@@ -71,10 +87,10 @@ export function addProofCommands(program: Command, run: Runner): void {
         });
       }),
     );
-  program
+  const verify = program
     .command("verify")
     .description("Check a receipt with no node and no network.")
-    .requiredOption("--receipt <file>", "the receipt")
+    .option("--receipt <file>", "the receipt")
     .option("--genesis <file>", "the ledger's genesis document that you trust (JSON or CBOR)")
     .option("--trust <file>", "instead of the genesis: a validator set that you trust (JSON)")
     .option("--file <document>", "a document that the receipt must name", collect, [])
@@ -90,16 +106,39 @@ Example:
     )
     .action(
       run(async (context: CommandContext, options: VerifyOptions): Promise<ExitCode> => {
-        if ((options.genesis === undefined) === (options.trust === undefined)) {
-          throw new HanseError(
-            "CLI_USAGE",
-            "malformed",
-            "--genesis: say what you trust, with --genesis FILE or --trust FILE",
-          );
-        }
-        const verdict = await judgeReceiptFiles({ ...options, documents: options.file });
+        const { receipt, file: documents, ...trust } = options;
+        if (receipt === undefined) usageError("required option '--receipt <file>' not specified");
+        requireTrust(trust);
+        const verdict = await judgeReceiptFiles({ ...trust, receipt, documents });
         context.console.result(fileVerdictToJson(verdict), () => {
           for (const line of reportLines(verdict)) context.console.line(line);
+        });
+        return verdict.ok ? EXIT_CODES.ok : EXIT_CODES.failed;
+      }),
+    );
+  verify
+    .command("fork <file>")
+    .description("Check a file that shows two final blocks of one height, and who signed both.")
+    .addHelpText(
+      "after",
+      `
+Takes --genesis or --trust as "hanse verify" does; a trusted block must lie below the fork.
+Exit code 0: the fork is proven, and who lied is named or who has to be asked.
+Exit code 1: refused, with the reason.
+
+Example:
+  hanse verify fork block-1834.fork --genesis genesis.json
+`,
+    )
+    .action(
+      run(async (context: CommandContext, file: string): Promise<ExitCode> => {
+        // Commander gives an option that `verify` has to `verify`, wherever it stands.
+        const options = context.options as TrustOptions;
+        requireTrust(options);
+        const trust = loadTrust(options);
+        const verdict = await judgeForkFile(new Uint8Array(readFileSync(file)), trust);
+        context.console.result(forkVerdictToJson(verdict), () => {
+          for (const line of forkReportLines(verdict)) context.console.line(line);
         });
         return verdict.ok ? EXIT_CODES.ok : EXIT_CODES.failed;
       }),
