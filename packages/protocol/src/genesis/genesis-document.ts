@@ -49,6 +49,10 @@ export interface GenesisValidator {
 export const GENESIS_POLICIES = ["fixed", "dpoa", "posr"] as const;
 export type GenesisPolicy = (typeof GENESIS_POLICIES)[number];
 
+/** Who orders the blocks from height 1 on. */
+export const GENESIS_ORDERINGS = ["builtin", "cometbft", "etcd"] as const;
+export type GenesisOrdering = (typeof GENESIS_ORDERINGS)[number];
+
 export interface GenesisDocument {
   readonly version: 1;
   readonly network: string;
@@ -62,7 +66,7 @@ export interface GenesisDocument {
     readonly quorum: QuorumRule;
     readonly members: readonly GenesisValidator[];
   };
-  readonly ordering: "builtin";
+  readonly ordering: GenesisOrdering;
   readonly policy: GenesisPolicy;
   /** Kinds of the contract engines that run on the ledger, e.g. `native`, `needle`. */
   readonly engines: readonly string[];

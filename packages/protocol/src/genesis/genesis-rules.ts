@@ -6,7 +6,7 @@ import { HASH_BYTES } from "../hash/domain.ts";
 import { PUBLIC_KEY_BYTES, type PublicKey } from "../keys/algorithms.ts";
 import { publicKeyToText } from "../keys/key-text.ts";
 import { validateConstitution } from "./constitution.ts";
-import { GENESIS_POLICIES, type GenesisDocument } from "./genesis-document.ts";
+import { GENESIS_ORDERINGS, GENESIS_POLICIES, type GenesisDocument } from "./genesis-document.ts";
 import { paramsFault } from "./parameters.ts";
 
 /** Entries of each list of a genesis document. */
@@ -159,7 +159,12 @@ export function validateGenesis(genesis: GenesisDocument): void {
     invalid("validators.members", "at least one member must have a propose weight above 0");
   }
 
-  if (genesis.ordering !== "builtin") invalid("ordering", "expected builtin");
+  if (!GENESIS_ORDERINGS.includes(genesis.ordering)) {
+    invalid("ordering", `expected ${GENESIS_ORDERINGS.join(" or ")}`);
+  }
+  if (genesis.ordering === "cometbft" && quorum !== "byzantine") {
+    invalid("validators.quorum", "expected byzantine, the only rule that CometBFT has");
+  }
   if (!GENESIS_POLICIES.includes(genesis.policy)) {
     invalid("policy", `expected ${GENESIS_POLICIES.join(" or ")}`);
   }

@@ -95,6 +95,7 @@ test("every value of a genesis document changes the ledger's id", () => {
     { validators: { ...genesis.validators, quorum: "crash" } },
     { validators: { quorum: "byzantine", members: genesis.validators.members.slice(1) } },
     { engines: ["native"] },
+    { ordering: "cometbft" },
     { policy: "posr" },
     { policyParams: {} },
     { policyParams: { missedTurns: 1 } },
@@ -152,6 +153,10 @@ test("a document that breaks a rule is refused with the field's name", () => {
     [set([{ ...members[0]!, vote: 0 }]), /members\[0\]\.vote/],
     [set([{ ...members[0]!, propose: 0 }]), /propose weight above 0/],
     [{ ordering: "raft" as "builtin" }, /genesis\.ordering/],
+    [
+      { ordering: "cometbft", validators: { ...genesis.validators, quorum: "crash" } },
+      /validators\.quorum: expected byzantine/,
+    ],
     [{ policy: "lottery" as "fixed" }, /genesis\.policy/],
     [{ policyParams: { slotMs: -1 } }, /genesis\.policyParams\.slotMs/],
     [{ engines: [] }, /genesis\.engines/],
