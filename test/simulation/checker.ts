@@ -1,6 +1,6 @@
 /** Everything that must hold at every moment of a run; the first breach ends it. */
 import {
-  applyUpdates,
+  createPolicy,
   type DecidedBlock,
   decodeEvidence,
   decodeMessage,
@@ -13,6 +13,7 @@ import {
   type WireMessage,
 } from "@hanse/ordering";
 import {
+  type BlockHeader,
   bitmapToIndices,
   certificateOf,
   decodeBlock,
@@ -26,7 +27,7 @@ import {
   ZERO_HASH,
 } from "@hanse/protocol";
 import type { KeyRing } from "./keys.ts";
-import { type LedgerSetup, nextStateRoot, updateOf } from "./ledger.ts";
+import { type Change, govern, type LedgerSetup, nextStateRoot } from "./ledger.ts";
 
 export class Violation extends Error {}
 
@@ -34,15 +35,18 @@ interface DecidedHeight {
   readonly hash: string;
   readonly stateRoot: Uint8Array;
   readonly transactions: number;
+  /** Undefined at genesis. */
+  readonly header: BlockHeader | undefined;
 }
 
 export class Checker {
   readonly #setup: LedgerSetup;
   readonly #keys: KeyRing;
-  readonly #policy: ValidatorPolicy;
   readonly #honest: (id: string) => boolean;
   /** Index = height; 0 is genesis. */
-  readonly decided: DecidedHeight[] = [{ hash: "", stateRoot: ZERO_HASH, transactions: 0 }];
+  readonly decided: DecidedHeight[] = [
+    { hash: "", stateRoot: ZERO_HASH, transactions: 0, header: undefined },
+  ];
   readonly #sets: ValidatorSet[];
   readonly included = new Map<string, number>();
   /** On the ledger. */
@@ -53,7 +57,14 @@ export class Checker {
   readonly #votes = new Map<string, Set<string>>();
   /** id:height:kind:view:subject */
   readonly #sentVotes = new Set<string>();
-  readonly #proposers = new Map<string, string>();
+  readonly #headers = new Map<string, BlockHeader>();
+  #change: Change | undefined;
+  /** Epoch and policy from these heights on. */
+  readonly #eras: {
+    readonly height: number;
+    readonly epoch: number;
+    readonly policy: ValidatorPolicy;
+  }[];
   readonly #highestVote = new Map<string, number>();
   /** No new vote at or below this height by a validator that lost its memory. */
   readonly #forgotten = new Map<string, number>();
@@ -61,16 +72,11 @@ export class Checker {
   violation: string | undefined;
   evidence = 0;
 
-  constructor(
-    setup: LedgerSetup,
-    keys: KeyRing,
-    policy: ValidatorPolicy,
-    honest: (id: string) => boolean,
-  ) {
+  constructor(setup: LedgerSetup, keys: KeyRing, honest: (id: string) => boolean) {
     this.#setup = setup;
     this.#keys = keys;
-    this.#policy = policy;
     this.#honest = honest;
+    this.#eras = [{ height: 1, epoch: 0, policy: setup.policy }];
     this.#sets = [setup.genesisSet, setup.genesisSet, setup.genesisSet];
   }
 
@@ -100,7 +106,7 @@ export class Checker {
     if (message.t === "propose") {
       try {
         const { header } = decodeBlock(message.block);
-        this.#proposers.set(toHex(hashHeader(header)), header.proposer);
+        this.#headers.set(toHex(hashHeader(header)), header);
       } catch {
         // An attacker's block.
       }
@@ -160,10 +166,9 @@ export class Checker {
       }
     }
     if (pv < 0) {
-      const proposer = this.#proposers.get(hash);
-      const leader = this.#policy.leader(set, m.height, m.view);
-      if (proposer !== undefined && proposer !== leader) {
-        this.fail(`${id} notarized a block of ${proposer} in ${leader}'s view ${m.view}`);
+      const header = this.#headers.get(hash);
+      if (header !== undefined && !this.#isDue(header, m.view)) {
+        this.fail(`${id} notarized a block of ${header.proposer} out of turn in view ${m.view}`);
       }
       return;
     }
@@ -174,6 +179,23 @@ export class Checker {
     if (!notarized) {
       this.fail(`${id} notarized at height ${m.height} what view ${pv} did not notarize`);
     }
+  }
+
+  /** The epoch and the policy that governance put in force at a height. */
+  #eraAt(height: number) {
+    return this.#eras.findLast((era) => era.height <= height)!;
+  }
+
+  #isDue(header: BlockHeader, view: number): boolean {
+    const { height, proposer } = header;
+    const { policy } = this.#eraAt(height);
+    const set = this.setAt(height);
+    const below = this.decided[height - 1];
+    if (policy.mayPropose === undefined || below === undefined) {
+      return proposer === policy.leader(set, height, view) || below === undefined;
+    }
+    const parent = below.header ?? { height: 0, time: 0, policyExtra: new Uint8Array(0) };
+    return policy.mayPropose(set, header, parent, view);
   }
 
   forgot(id: string): void {
@@ -243,23 +265,28 @@ export class Checker {
       this.fail(`block ${height} was proposed by a stranger`);
     }
     for (const bytes of d.block.evidence) this.#accused(height, bytes);
-    let updates: ReturnType<typeof updateOf>[] = [];
-    const base = this.setAt(height + 1);
+    if (header.engineEpoch !== this.#eraAt(height).epoch) {
+      this.fail(`block ${height} is of epoch ${header.engineEpoch}`);
+    }
     for (const bytes of d.block.transactions) {
       const transaction = fromUtf8(bytes);
       if (this.included.has(transaction)) this.fail(`${transaction} was committed twice`);
       this.included.set(transaction, height);
-      const update = updateOf(this.#setup, base, transaction);
-      if (update !== undefined && updates.length === 0) updates = [update];
     }
-    this.#sets[height + 2] = applyUpdates(
-      base,
-      updates.filter((update) => update !== undefined),
-    );
+    const before = { set: this.setAt(height + 1), change: this.#change };
+    const governed = govern(this.#setup, before, height, d.block.transactions);
+    this.#sets[height + 2] = governed.set;
+    this.#change = governed.change;
+    if (governed.engineSwitch !== undefined) {
+      const { at, engineEpoch, policy, policyParams } = governed.engineSwitch;
+      const rule = createPolicy(policy, policyParams);
+      this.#eras.push({ height: at + 1, epoch: engineEpoch, policy: rule });
+    }
     this.decided.push({
       hash,
       stateRoot: nextStateRoot(parent.stateRoot, d.block.transactions),
       transactions: d.block.transactions.length,
+      header,
     });
   }
 
@@ -284,6 +311,7 @@ export class Checker {
     const wrong = (what: string) =>
       this.fail(`${id} took height ${height} for final, but its certificate ${what}`);
     if (c.kind !== "finalize" || c.height !== height) wrong("is of another kind");
+    if (c.engineEpoch !== d.block.header.engineEpoch) wrong("is of another epoch");
     if (c.blockHash === undefined || !equalBytes(c.blockHash, d.hash)) wrong("names another block");
     if (!equalBytes(c.validatorsHash, set.hash)) wrong("is of another set");
     const message = voteMessage({ ...c, ledgerId: this.#setup.ledgerId });

@@ -8,21 +8,25 @@ import {
   type BuildRequest,
   type DecidedBlock,
   decodeEvidence,
+  type EngineSwitch,
   type ExecutionResult,
   hashLastCert,
   type LedgerApp,
   offenceKey,
+  type ValidatorPolicy,
   type ValidatorUpdate,
 } from "@hanse/ordering";
 import {
   type Block,
   certificateOf,
+  createValidatorSet,
   encodeBlock,
   encodeCertificate,
   equalBytes,
   evidenceRoot,
   fromUtf8,
   type Hash,
+  type QuorumRule,
   sha256,
   transactionRoot,
   utf8,
@@ -41,8 +45,13 @@ export interface StoredHeight {
   readonly block: Block;
   readonly stateRoot: Hash;
   readonly resultsRoot: Hash;
+  /** In force two heights above. */
   readonly set: ValidatorSet;
+  readonly change: Change | undefined;
 }
+
+/** A switch of the way of ordering; in force above its height `at`. */
+export type Change = EngineSwitch;
 
 /** What a node's database holds; outlives the process. */
 export class Store {
@@ -52,6 +61,7 @@ export class Store {
 export interface LedgerSetup {
   readonly ledgerId: Hash;
   readonly genesisSet: ValidatorSet;
+  readonly policy: ValidatorPolicy;
   /** Everyone who may ever be a validator, by index. */
   readonly candidates: readonly ValidatorInfo[];
   readonly blockTransactionsMax: number;
@@ -75,6 +85,63 @@ export function updateOf(
   if (match[1] === "add") return member ? undefined : candidate;
   if (!member || set.members.length <= MEMBERS_MIN) return undefined;
   return { ...candidate, vote: 0 };
+}
+
+/** Blocks from the one that decides a switch to the last one of the old epoch. */
+const SWITCH_AFTER = 3;
+
+/** `switch:<quorum rule>:<slot length>:<number>`: another quorum and policy, the same members. */
+function switchOf(
+  transaction: string,
+  height: number,
+  members: readonly ValidatorInfo[],
+  engineEpoch: number,
+): Change | undefined {
+  const match = /^switch:(byzantine|crash):(\d+):/.exec(transaction);
+  if (match === null) return undefined;
+  const slotMs = Number(match[2]);
+  return {
+    at: height + SWITCH_AFTER,
+    engineEpoch,
+    kind: "builtin",
+    policy: slotMs > 0 ? "dpoa" : "fixed",
+    ...(slotMs > 0 ? { policyParams: { slotMs } } : {}),
+    set: createValidatorSet(members, match[1] as QuorumRule),
+  };
+}
+
+export interface Governed {
+  /** In force at height + 2. */
+  readonly set: ValidatorSet;
+  /** The newest switch, decided, running or over. */
+  readonly change: Change | undefined;
+  readonly validatorUpdates: readonly ValidatorUpdate[];
+  readonly engineSwitch: Change | undefined;
+}
+
+/** What a block's transactions decide; `before` is in force at height + 1. */
+export function govern(
+  setup: LedgerSetup,
+  before: { readonly set: ValidatorSet; readonly change: Change | undefined },
+  height: number,
+  transactions: readonly Uint8Array[],
+): Governed {
+  let { change } = before;
+  let engineSwitch: Change | undefined;
+  let update: ValidatorUpdate | undefined;
+  for (const bytes of transactions) {
+    const transaction = fromUtf8(bytes);
+    update ??= updateOf(setup, before.set, transaction);
+    if (change !== undefined && height <= change.at) continue;
+    const epoch = change?.engineEpoch ?? 0;
+    engineSwitch = switchOf(transaction, height, before.set.members, epoch + 1);
+    change = engineSwitch ?? change;
+  }
+  const isOver = change === undefined || height > change.at || height + 2 <= change.at;
+  const validatorUpdates = update !== undefined && isOver ? [update] : [];
+  const begins = change !== undefined && height + 2 === change.at + 1;
+  const set = begins ? change!.set : applyUpdates(before.set, validatorUpdates);
+  return { set, change, validatorUpdates, engineSwitch };
 }
 
 export function nextStateRoot(before: Hash, transactions: readonly Uint8Array[]): Hash {
@@ -105,6 +172,7 @@ export class SimulatedLedger implements LedgerApp {
   #resultsRoot: Hash;
   /** In force two heights above the last executed one. */
   #set: ValidatorSet;
+  #change: Change | undefined;
 
   constructor(parts: {
     world: World;
@@ -124,6 +192,7 @@ export class SimulatedLedger implements LedgerApp {
     this.#stateRoot = last?.stateRoot ?? ZERO_HASH;
     this.#resultsRoot = last?.resultsRoot ?? RESULTS_AT_GENESIS;
     this.#set = last?.set ?? parts.setup.genesisSet;
+    this.#change = last?.change;
     for (const { block } of parts.store.heights) {
       for (const transaction of block.transactions) this.#included.add(fromUtf8(transaction));
       for (const evidence of block.evidence)
@@ -228,16 +297,16 @@ export class SimulatedLedger implements LedgerApp {
     return this.#later(4, () => {
       const { block, hash } = decided;
       const { height } = block.header;
-      let validatorUpdates: ValidatorUpdate[] = [];
       for (const bytes of block.transactions) {
         const transaction = fromUtf8(bytes);
         this.#included.add(transaction);
         this.#pool.delete(transaction);
-        const update = updateOf(this.#setup, this.#set, transaction);
-        if (update !== undefined && validatorUpdates.length === 0) validatorUpdates = [update];
       }
+      const before = { set: this.#set, change: this.#change };
+      const governed = govern(this.#setup, before, height, block.transactions);
       for (const bytes of block.evidence) this.#offences.add(offenceKey(decodeEvidence(bytes)));
-      this.#set = applyUpdates(this.#set, validatorUpdates);
+      this.#set = governed.set;
+      this.#change = governed.change;
       this.#stateRoot = nextStateRoot(this.#stateRoot, block.transactions);
       this.#resultsRoot = transactionRoot(block.transactions);
       const result: ExecutionResult = {
@@ -245,7 +314,8 @@ export class SimulatedLedger implements LedgerApp {
         stateRoot: this.#stateRoot,
         resultsRoot: this.#resultsRoot,
         paramsHash: ZERO_HASH,
-        validatorUpdates,
+        validatorUpdates: governed.validatorUpdates,
+        ...(governed.engineSwitch === undefined ? {} : { engineSwitch: governed.engineSwitch }),
         changed: block.transactions.length > 0,
       };
       this.#executed.set(height, {
@@ -257,6 +327,7 @@ export class SimulatedLedger implements LedgerApp {
         stateRoot: this.#stateRoot,
         resultsRoot: this.#resultsRoot,
         set: this.#set,
+        change: this.#change,
       });
       this.#hooks.executed(decided, result);
       return result;

@@ -1,5 +1,5 @@
 /** Runs one seed: chaos, healing, silence; every invariant watched all along. */
-import { createFixedPolicy, type EngineEvent, type Mutation } from "@hanse/ordering";
+import { createPolicy, type EngineEvent, type Mutation } from "@hanse/ordering";
 import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
 import { corruptTransport } from "./attacker.ts";
 import { Checker } from "./checker.ts";
@@ -88,13 +88,17 @@ class Run {
     }));
     const ledger: LedgerSetup = {
       ledgerId: sha256(utf8(`ledger of seed ${options.seed}`)),
+      policy: createPolicy(
+        scenario.slotMs > 0 ? "dpoa" : "fixed",
+        scenario.slotMs > 0 ? { slotMs: scenario.slotMs } : {},
+      ),
       genesisSet: createValidatorSet(candidates.slice(0, scenario.members), scenario.rule),
       candidates,
       blockTransactionsMax: 5,
     };
-    const policy = createFixedPolicy();
+    const { policy } = ledger;
     const liar = scenario.liar.kind === "none" ? undefined : idOf(scenario.liar.node);
-    this.checker = new Checker(ledger, keys, policy, (id) => id !== liar);
+    this.checker = new Checker(ledger, keys, (id) => id !== liar);
     this.#network.onSend = (from, bytes) => this.checker.sent(from.id, bytes);
     const create = (i: number, address: string, lies: boolean) => {
       const setup: NodeSetup = {

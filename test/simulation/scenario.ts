@@ -9,6 +9,8 @@ export const FOCUSES = [
   "amnesia",
   "lag",
   "blackout",
+  "slots",
+  "switch",
 ] as const;
 /** Which kind of trouble a run is full of; `mixed` draws. */
 export type Focus = (typeof FOCUSES)[number];
@@ -38,6 +40,8 @@ export interface Scenario {
   readonly members: number;
   readonly rule: "byzantine" | "crash";
   readonly weights: readonly number[];
+  /** Length of a time slot of policy `dpoa`; 0 = policy `fixed`. */
+  readonly slotMs: number;
   readonly liar: { readonly kind: "none" | "twin" | "attacker"; readonly node: number };
   readonly chaosMs: number;
   readonly loss: number;
@@ -54,15 +58,16 @@ export interface Scenario {
 
 export function createScenario(random: Random, focus: Focus): Scenario {
   const kind = focus === "mixed" ? drawFocus(random) : focus;
-  const rule = kind !== "attacker" && random.chance(0.12) ? "crash" : "byzantine";
+  const rule =
+    kind !== "attacker" && kind !== "slots" && random.chance(0.12) ? "crash" : "byzantine";
   const members = drawMembers(random, kind, rule);
-  const nodes = kind === "sets" ? members + 2 : members;
+  const nodes = kind === "sets" || kind === "switch" ? members + 2 : members;
   const weights =
     members === 5 && rule === "byzantine" && random.chance(0.5)
       ? [2, 2, 2, 2, 1]
       : Array.from({ length: nodes }, () => 1);
   const liar: Scenario["liar"] =
-    kind === "attacker"
+    kind === "attacker" || (kind === "slots" && random.chance(0.5))
       ? { kind: random.chance(0.8) ? "attacker" : "twin", node: random.between(0, members - 1) }
       : { kind: "none", node: -1 };
   const chaosMs = random.between(4_000, 16_000);
@@ -76,6 +81,7 @@ export function createScenario(random: Random, focus: Focus): Scenario {
     members,
     rule,
     weights,
+    slotMs: kind === "slots" ? random.pick([250, 600, 2_000]) : 0,
     liar,
     chaosMs,
     loss: random.chance(0.4) ? 0 : random.unit() * 0.3,
@@ -86,7 +92,10 @@ export function createScenario(random: Random, focus: Focus): Scenario {
     clockSkewMsMax: random.pick([0, 50, 3_000]),
     faults,
     transactions: drawTransactions(random, kind, members, nodes, chaosMs, liar.node),
-    lost: spare > 0 && kind !== "sets" && random.chance(0.25) ? members - 1 : undefined,
+    lost:
+      spare > 0 && kind !== "sets" && kind !== "switch" && random.chance(0.25)
+        ? members - 1
+        : undefined,
   };
 }
 
@@ -94,14 +103,17 @@ function drawFocus(random: Random): Focus {
   const draw = random.unit();
   if (draw < 0.35) return "crashes";
   if (draw < 0.7) return "attacker";
-  if (draw < 0.82) return "sets";
-  if (draw < 0.91) return "amnesia";
-  return draw < 0.96 ? "lag" : "blackout";
+  if (draw < 0.76) return "sets";
+  if (draw < 0.82) return "switch";
+  if (draw < 0.86) return "slots";
+  if (draw < 0.93) return "amnesia";
+  return draw < 0.97 ? "lag" : "blackout";
 }
 
 function drawMembers(random: Random, kind: Focus, rule: Scenario["rule"]): number {
   if (rule === "crash") return random.pick([3, 5]);
   if (kind === "blackout") return random.pick([2, 4]);
+  if (kind === "slots" || kind === "switch") return 4;
   if (kind === "attacker" || kind === "amnesia" || kind === "sets" || kind === "lag") {
     return kind === "attacker" && random.chance(0.1) ? 7 : 4;
   }
@@ -186,7 +198,14 @@ function drawTransactions(
   for (let i = 0; i < count; i++) {
     transactions.push({ at: random.between(0, chaosMs), text: `transaction ${i}` });
   }
-  if (kind === "sets") {
+  if (kind === "switch") {
+    for (let i = 0; i < random.between(1, 3); i++) {
+      const slotMs = random.pick([0, 0, 300]);
+      const text = `switch:${random.pick(["byzantine", "crash"])}:${slotMs}:${i}`;
+      transactions.push({ at: random.between(0, chaosMs), text });
+    }
+  }
+  if (kind === "sets" || kind === "switch") {
     for (let i = 0; i < random.between(2, 6); i++) {
       const add = random.chance(0.6);
       const who = add ? random.between(members, nodes - 1) : random.between(0, nodes - 1);

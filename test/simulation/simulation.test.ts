@@ -44,6 +44,8 @@ const EXPOSED_BY: Readonly<Record<Mutation, Focus>> = {
   "reuse-wiped-signing-state": "amnesia",
   "trust-unverified-range": "attacker",
   "accept-any-evidence": "attacker",
+  "ignore-slots": "slots",
+  "keep-old-epoch": "switch",
 };
 
 describe("deterministic simulation", () => {

@@ -25,9 +25,23 @@ export {
 export { type DpoaMember, type DpoaState, decodeDpoaState } from "./policy/dpoa-state.ts";
 export { createFixedPolicy, createRota, ROTA_TURNS_MAX } from "./policy/fixed.ts";
 export type { ParamRange, PolicyParams } from "./policy/policy-params.ts";
-export { createPosrPolicy, PRESENCE_HEIGHTS } from "./policy/posr.ts";
-export { POSR_PARAMS, type PosrParams } from "./policy/posr-params.ts";
-export { decodePosrState, type PosrAccount, type PosrState } from "./policy/posr-state.ts";
+export {
+  createPosrPolicy,
+  createPosrState,
+  PRESENCE_HEIGHTS,
+  readPosrParams,
+  stepPosr,
+} from "./policy/posr.ts";
+export { POSR_PARAMS, type PosrParams, SLOTS } from "./policy/posr-params.ts";
+export { assignProbers, availabilityOf, positivesNeeded } from "./policy/posr-probes.ts";
+export { capWeights, nextStanding, scoreOf, shareMaxPpm } from "./policy/posr-score.ts";
+export {
+  decodePosrState,
+  encodePosrState,
+  NEW_ACCOUNT,
+  type PosrAccount,
+  type PosrState,
+} from "./policy/posr-state.ts";
 export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";

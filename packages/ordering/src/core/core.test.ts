@@ -107,13 +107,12 @@ class Bench {
     this.core = createCore({
       self,
       ledgerId,
-      engineEpoch: 0,
       timeouts: LAN_TIMEOUTS,
       blockIntervalMsMin: 20,
       blockBytesMax: 100_000,
       clockAheadMsMax: 1_000,
       clockBehindMsMax: 1_000,
-      leader: (s, height, view) => policy.leader(s, height, view),
+      policyOf: () => policy,
       sign: () => signature,
     });
     this.effects = this.core.boot(
@@ -125,6 +124,7 @@ class Bench {
         hasWork: false,
         voteFrom: 0,
         sets: [{ height: 0, set }],
+        eras: [{ height: 1, engineEpoch: 0, kind: "builtin", policy: "fixed" }],
         finals: [],
         votes: [],
         proposals: [],

@@ -14,13 +14,15 @@ import {
   type CoreConfig,
   type CoreEvent,
   type Effect,
+  type Era,
   VIEWS_AHEAD_MAX,
 } from "./events.ts";
 import { decide, onExecuted, openRestored } from "./heights.ts";
-import { onBuilt, onProposal, onValidated, wantsProposal } from "./proposals.ts";
+import { mayLead, onBuilt, onProposal, onValidated, wantsProposal } from "./proposals.ts";
 import {
   type CoreState,
   createHeight,
+  eraAt,
   type HeightState,
   hashKey,
   leaderOf,
@@ -44,7 +46,11 @@ export interface Core {
   readonly open: Readonly<HeightState>;
   setAt(height: Height): ValidatorSet;
   quorumOf(set: ValidatorSet): number;
-  leader(view: View): string;
+  /** Undefined: nobody's time slot runs now. */
+  leader(view: View): string | undefined;
+  eraAt(height: Height): Era;
+  /** Whether a member may ever propose there; for what is kept before the height opens. */
+  mayLead(height: Height, view: View, id: string): boolean;
   /** Whether a vote could still matter: checked before its signature is. */
   wantsVote(kind: VoteKind, height: Height, view: View): boolean;
   wantsCertificate(c: Pick<Certificate, "kind" | "height" | "view" | "blockHash">): boolean;
@@ -62,7 +68,8 @@ export function createCore(config: CoreConfig): Core {
     boot(record, now) {
       const mutation = config.testOnlyMutation;
       const forgetsVotes = mutation === "forget-votes";
-      const base = { config, mutation, sets: [...record.sets] };
+      const eras = record.eras.map((era) => ({ ...era, rule: config.policyOf(era) }));
+      const base = { config, mutation, sets: [...record.sets], eras };
       const open = createHeight(base, {
         height: record.parent.height + 1,
         parent: record.parent,
@@ -124,6 +131,11 @@ export function createCore(config: CoreConfig): Core {
     setAt: (height) => setAt(get(), height),
     quorumOf: (set) => quorumOf(get(), set),
     leader: (view) => leaderOf(get(), view),
+    eraAt: (height) => eraAt(get(), height),
+    mayLead(height, view, id) {
+      const s = get();
+      return mayLead({ era: eraAt(s, height), set: setAt(s, height), height }, id, view);
+    },
     wantsVote(kind, height, view) {
       const h = get().open;
       if (height !== h.height || h.phase !== "voting") return false;

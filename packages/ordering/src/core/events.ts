@@ -14,8 +14,10 @@ import type {
 import type {
   ExecutionResult,
   Height,
+  OrderingEra,
   SignedPlace,
   SignPlace,
+  ValidatorPolicy,
   View,
 } from "../engine/interfaces.ts";
 import type { Evidence } from "../evidence/evidence.ts";
@@ -135,20 +137,30 @@ export type Effect =
   /** The height was executed here and may be committed once the log is durable up to `after`. */
   | { readonly t: "commit"; readonly height: Height; readonly after: number }
   | { readonly t: "evidence"; readonly evidence: Evidence }
+  /** The height above belongs to another engine: this one decides nothing any more. */
+  | { readonly t: "handover"; readonly era: OrderingEra }
   | { readonly t: "alarm"; readonly code: AlarmCode; readonly message: string };
 
 export type AlarmCode =
   | "ORDERING_DIVERGED"
   | "ORDERING_SIGNER"
   | "ORDERING_DUPLICATE_KEY"
-  | "ORDERING_SET_UPDATE";
+  | "ORDERING_SET_UPDATE"
+  | "ORDERING_SWITCH";
 
 export interface ParentBlock {
   readonly height: Height;
   readonly hash: Hash;
   readonly time: number;
+  /** Absent: empty. */
+  readonly policyExtra?: Bytes;
   /** Transactions in it; unknown after a start, then nothing waits for it. */
   readonly transactions?: number;
+}
+
+/** An era with the rule that it names. */
+export interface Era extends OrderingEra {
+  readonly rule: ValidatorPolicy;
 }
 
 /** What is left of the time before a restart. */
@@ -165,6 +177,8 @@ export interface BootRecord {
   readonly voteFrom: Height | undefined;
   /** In force from these heights on; the first entry covers parent.height or lower. */
   readonly sets: readonly { readonly height: Height; readonly set: ValidatorSet }[];
+  /** Running and decided ones; the first entry covers the parent's height or the one above. */
+  readonly eras: readonly OrderingEra[];
   readonly finals: readonly { readonly body: Body; readonly certificate: Certificate }[];
   readonly votes: readonly SignedPlace[];
   readonly proposals: readonly SignedPlace[];
@@ -230,13 +244,16 @@ export const MUTATIONS = [
   "trust-unverified-range",
   // Evidence in a block is not checked before voting: a liar accuses the honest.
   "accept-any-evidence",
+  // A fresh block is accepted whoever's slot it is made in.
+  "ignore-slots",
+  // Certificates of the ended epoch still count above the switch.
+  "keep-old-epoch",
 ] as const;
 export type Mutation = (typeof MUTATIONS)[number];
 
 export interface CoreConfig {
   readonly self: ValidatorId;
   readonly ledgerId: Hash;
-  readonly engineEpoch: number;
   readonly timeouts: Timeouts;
   /** Least pause between the times of two blocks, milliseconds. */
   readonly blockIntervalMsMin: number;
@@ -245,7 +262,8 @@ export interface CoreConfig {
   readonly clockAheadMsMax: number;
   /** …and this far behind it. */
   readonly clockBehindMsMax: number;
-  readonly leader: (set: ValidatorSet, height: Height, view: View) => ValidatorId;
+  /** The rule of an era; throws HanseError when its parameters are none of the policy's. */
+  readonly policyOf: (era: OrderingEra) => ValidatorPolicy;
   /** The guarded consensus key; throws HanseError when it refuses. */
   readonly sign: (at: SignPlace, message: Bytes) => Bytes;
   /** For the mutation check of the simulator only. Not reachable from configuration. */

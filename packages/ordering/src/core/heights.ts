@@ -6,9 +6,14 @@ import {
   HanseError,
   type ValidatorSet,
 } from "@hanse/protocol";
-import type { ExecutionResult } from "../engine/interfaces.ts";
+import type {
+  EngineSwitch,
+  ExecutionResult,
+  OrderingEra,
+  ValidatorPolicy,
+} from "../engine/interfaces.ts";
 import { applyUpdates } from "../quorum/quorum.ts";
-import { type Body, TIMERS, type Vote } from "./events.ts";
+import { type Body, type Era, TIMERS, type Vote } from "./events.ts";
 import {
   alarm,
   type CoreState,
@@ -49,7 +54,7 @@ export function onExecuted(state: CoreState, result: ExecutionResult, hasWork: b
   if (h.phase !== "executing" || result.height !== h.height) return;
   const c = h.finalization!;
   const body = h.bodies.get(hashKey(c.blockHash!))!;
-  if (!adoptUpdates(state, result)) return;
+  if (!adoptUpdates(state, result) || !adoptSwitch(state, result)) return;
   const finalized = new Set<string>();
   for (const [id, seen] of h.seen) if (seen.finalized >= c.view) finalized.add(id);
   state.previous = { finalization: c, finalized };
@@ -62,6 +67,7 @@ export function onExecuted(state: CoreState, result: ExecutionResult, hasWork: b
       height: h.height,
       hash: body.hash,
       time: body.block.header.time,
+      policyExtra: body.block.header.policyExtra,
       transactions: body.block.transactions.length,
     },
     lastCert: encodeCertificate(c),
@@ -69,6 +75,54 @@ export function onExecuted(state: CoreState, result: ExecutionResult, hasWork: b
     proofDue: result.changed,
   });
   openRestored(state, hasWork);
+}
+
+/** From block `at` on the next epoch's rules hold. False = the switch is impossible. */
+function adoptSwitch(state: CoreState, result: ExecutionResult): boolean {
+  const { height, engineSwitch } = result;
+  const next = state.eras.find((era) => era.height > height);
+  if (next !== undefined && result.validatorUpdates.length > 0 && height + 2 >= next.height) {
+    alarm(state, "ORDERING_SET_UPDATE", `an update of block ${height} would undo the switch's set`);
+    return false;
+  }
+  // The one that has ended vouched for the block just decided; nobody asks for it again.
+  state.eras = state.eras.filter((_, i) => (state.eras[i + 1]?.height ?? height + 1) > height);
+  if (engineSwitch === undefined) return true;
+  // Executed again after a restart: the log knows it.
+  const { at, set, engineEpoch, kind, policy, policyParams } = engineSwitch;
+  if (state.eras.some((e) => e.height === at + 1 && e.engineEpoch === engineEpoch)) return true;
+  const refusal = switchRefusal(engineSwitch, height, state.eras.at(-1)!);
+  if (refusal !== undefined) {
+    alarm(state, "ORDERING_SWITCH", `engine switch decided in block ${height}: ${refusal}`);
+    return false;
+  }
+  const era: OrderingEra = {
+    height: at + 1,
+    engineEpoch: state.mutation === "keep-old-epoch" ? engineEpoch - 1 : engineEpoch,
+    kind,
+    policy,
+    ...(policyParams === undefined ? {} : { policyParams }),
+  };
+  let rule: ValidatorPolicy;
+  try {
+    rule = state.config.policyOf(era);
+  } catch (error) {
+    if (!(error instanceof HanseError)) throw error;
+    alarm(state, "ORDERING_SWITCH", error.message);
+    return false;
+  }
+  state.eras.push({ ...era, rule });
+  state.sets = [...state.sets, { height: at + 1, set }];
+  persist(state, { t: "set", height: at + 1, set });
+  persist(state, { ...era, t: "era" });
+  return true;
+}
+
+function switchRefusal(s: EngineSwitch, height: number, running: Era): string | undefined {
+  if (s.at < height + 2) return `it begins after block ${s.at}, which is too soon`;
+  if (running.height > height) return "another switch is decided and still to come";
+  if (s.engineEpoch !== running.engineEpoch + 1) return `epoch ${s.engineEpoch} is not the next`;
+  return undefined;
 }
 
 /** Updates of H are in force from H + 2. False = they are impossible, and the node stops here. */
@@ -85,9 +139,10 @@ function adoptUpdates(state: CoreState, result: ExecutionResult): boolean {
     return false;
   }
   const kept = state.sets.filter((entry) => entry.height < from);
+  const later = state.sets.filter((entry) => entry.height > from);
   // Only what is at or above the height just decided can still be asked for.
   while (kept.length > 1 && kept[1]!.height <= height) kept.shift();
-  state.sets = [...kept, { height: from, set }];
+  state.sets = [...kept, { height: from, set }, ...later];
   persist(state, { t: "set", height: from, set });
   return true;
 }
@@ -96,6 +151,10 @@ function adoptUpdates(state: CoreState, result: ExecutionResult): boolean {
 export function openRestored(state: CoreState, hasWork: boolean): void {
   const h = state.open;
   const { restored } = state;
+  if (h.phase === "handedOver") {
+    state.effects.push({ t: "handover", era: h.era });
+    return;
+  }
   const final = restored.finals.find((f) => f.body.block.header.height === h.height);
   if (final !== undefined) {
     h.persistedBodies.add(final.body.key);
@@ -170,6 +229,7 @@ function restoreVotes(state: CoreState): void {
 function restoreCertificate(state: CoreState, c: Certificate): void {
   const h = state.open;
   if (!equalBytes(c.validatorsHash, h.set.hash)) return;
+  if (c.engineEpoch !== h.era.engineEpoch) return;
   if (c.kind === "finalize") {
     onCertificate(state, c, true);
     return;

@@ -12,15 +12,20 @@ import { type Body, type Proposal, VIEWS_AHEAD_MAX } from "./events.ts";
 import {
   type CoreState,
   cancelTimer,
+  freshTime,
+  type HeightState,
   hashKey,
   isLeader,
+  isSlotted,
   leaderOf,
   mayVote,
   ownVote,
   persist,
   persistBody,
+  policyParent,
   send,
   setTimer,
+  turnAt,
 } from "./state.ts";
 import { activate } from "./views.ts";
 import { accuse, castVote, fetchBody, trySign } from "./votes.ts";
@@ -80,6 +85,8 @@ export function propose(state: CoreState): void {
     return;
   }
   if (h.building === view) return;
+  // Somebody was first in the slots of this view: our vote is for that block or none.
+  if (isSlotted(state, view) && h.proposals.has(view)) return;
   if (view === 0 && h.pace !== "over") {
     if (h.pace === "waiting") return;
     const pause = pauseOf(state);
@@ -91,13 +98,16 @@ export function propose(state: CoreState): void {
       return;
     }
   }
+  const now = freshTime(state);
+  if (isSlotted(state, view)) {
+    const turn = turnAt(state, now)!;
+    if (turn.proposer !== state.config.self) {
+      setTimer(state, "pace", Math.max(1, turn.untilMs - state.now));
+      return;
+    }
+  }
   h.building = view;
-  state.effects.push({
-    t: "build",
-    height: h.height,
-    view,
-    now: Math.max(state.now, h.parent.time + Math.max(1, state.config.blockIntervalMsMin)),
-  });
+  state.effects.push({ t: "build", height: h.height, view, now });
 }
 
 export function onBuilt(state: CoreState, view: View, body: Body): void {
@@ -106,6 +116,14 @@ export function onBuilt(state: CoreState, view: View, body: Body): void {
   h.building = undefined;
   if (!mayVote(state) || h.ownProposals.has(view)) return;
   if (ownVote(h, "nullify", view) !== undefined) return;
+  if (isSlotted(state, view)) {
+    if (h.proposals.has(view)) return;
+    if (!isDue(state, body, view)) {
+      // The ledger gave it another time than it was asked for; not before the next slot again.
+      setTimer(state, "pace", Math.max(1, turnAt(state, state.now)!.untilMs - state.now));
+      return;
+    }
+  }
   const empty = body.block.transactions.length === 0 && body.block.evidence.length === 0;
   if (empty && view === 0 && !h.activeForOthers) {
     // The work vanished: nobody else waits, so the ledger stays silent.
@@ -133,7 +151,7 @@ function emitProposal(state: CoreState, view: View, parentView: View, body: Body
     proposeMessage({
       ...place,
       ledgerId: state.config.ledgerId,
-      engineEpoch: state.config.engineEpoch,
+      engineEpoch: h.era.engineEpoch,
       validatorsHash: h.set.hash,
     }),
   );
@@ -169,7 +187,7 @@ export function proposalMessage(state: CoreState, view: View): ProposeMessage {
   if (notarization !== undefined) justification.push(encodeCertificate(notarization));
   return {
     t: "propose",
-    engineEpoch: state.config.engineEpoch,
+    engineEpoch: h.era.engineEpoch,
     height: h.height,
     view,
     parentView: own.parentView,
@@ -191,7 +209,20 @@ export function wantsProposal(
   if (p.view < h.view || p.view > h.certified + VIEWS_AHEAD_MAX) return false;
   if (p.parentView >= p.view) return false;
   if (state.mutation === "accept-non-leader") return true;
-  return leaderOf(state, p.view) === from;
+  if (!isSlotted(state, p.view)) return leaderOf(state, p.view) === from;
+  const first = h.proposals.get(p.view)?.proposal.from ?? from;
+  return p.parentView < 0 && first === from && mayLead(h, from, p.view);
+}
+
+/** Whether a member may ever lead this view; of a slotted one, every proposer. */
+export function mayLead(
+  h: Pick<HeightState, "era" | "set" | "height">,
+  id: string,
+  view: View,
+): boolean {
+  if (view > 0 || h.era.rule.turn === undefined)
+    return h.era.rule.leader(h.set, h.height, view) === id;
+  return h.set.members.some((member) => member.id === id && member.propose > 0);
 }
 
 export function onProposal(state: CoreState, p: Proposal): void {
@@ -205,6 +236,10 @@ export function onProposal(state: CoreState, p: Proposal): void {
       if (first.from === p.from) accuse(state, signer, placeOf(first), placeOf(p));
     }
     return;
+  }
+  if (isSlotted(state, p.view)) {
+    // What is not acceptable now must not stand in the way of who comes next.
+    if (!isTimely(state, p.body) || !isOwnBlock(state, p)) return;
   }
   dropOldBodies(state);
   if (!h.bodies.has(p.body.key)) h.bodies.set(p.body.key, p.body);
@@ -272,7 +307,16 @@ export function considerNotarize(state: CoreState): void {
 /** A fresh block must be its leader's own: a matter of the view, not of the block's validity. */
 function isOwnBlock(state: CoreState, p: Proposal): boolean {
   if (p.parentView >= 0 || state.mutation === "accept-non-leader") return true;
-  return p.body.block.header.proposer === leaderOf(state, p.view);
+  return p.body.block.header.proposer === p.from && isDue(state, p.body, p.view);
+}
+
+/** The policy's word on a fresh block: whose it is, when, with which extra bytes. */
+function isDue(state: CoreState, body: Body, view: View): boolean {
+  const { header } = body.block;
+  const { era, set } = state.open;
+  if (state.mutation === "ignore-slots") return true;
+  if (era.rule.mayPropose === undefined) return header.proposer === leaderOf(state, view);
+  return era.rule.mayPropose(set, header, policyParent(state), view);
 }
 
 /**
@@ -284,14 +328,14 @@ function fitsHeight(state: CoreState, body: Body): boolean {
   const { header } = body.block;
   return (
     equalBytes(header.ledgerId, state.config.ledgerId) &&
-    header.engineEpoch === state.config.engineEpoch &&
+    header.engineEpoch === h.era.engineEpoch &&
     header.height === h.height &&
     equalBytes(header.parentHash, h.parent.hash) &&
     header.time > h.parent.time &&
     equalBytes(header.validatorsHash, h.set.hash) &&
     equalBytes(header.nextValidatorsHash, h.nextSet.hash) &&
     header.lastSetChangeHeight === h.lastSetChangeHeight &&
-    header.policyExtra.length === 0 &&
+    (h.era.rule.mayPropose !== undefined || header.policyExtra.length === 0) &&
     (h.height > 1 ||
       (body.block.lastCert.length === 0 && equalBytes(header.lastCertHash, ZERO_HASH))) &&
     body.bytes.length <= state.config.blockBytesMax

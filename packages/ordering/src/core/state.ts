@@ -8,7 +8,7 @@ import {
   type ValidatorSet,
   type VoteKind,
 } from "@hanse/protocol";
-import type { Height, SignedPlace, View } from "../engine/interfaces.ts";
+import type { Height, PolicyParent, SignedPlace, Turn, View } from "../engine/interfaces.ts";
 import type { WalRecord } from "../wal/records.ts";
 import type { WireMessage } from "../wire/messages.ts";
 import type {
@@ -16,6 +16,7 @@ import type {
   Body,
   CoreConfig,
   Effect,
+  Era,
   Mutation,
   ParentBlock,
   Proposal,
@@ -42,6 +43,7 @@ export interface OwnProposal {
 /** Everything about the height that is being decided. */
 export interface HeightState {
   readonly height: Height;
+  readonly era: Era;
   readonly set: ValidatorSet;
   readonly nextSet: ValidatorSet;
   readonly quorum: number;
@@ -52,8 +54,11 @@ export interface HeightState {
   readonly lastSetChangeHeight: Height;
   /** The parent changed state: one empty block proves it on an idle ledger. */
   readonly proofDue: boolean;
-  /** `voting` until decided, then `executing` until the application answers. */
-  phase: "voting" | "executing";
+  /**
+   * `voting` until decided, then `executing` until the application answers; `handedOver` when the
+   * height is another engine's.
+   */
+  phase: "voting" | "executing" | "handedOver";
   /** There is a reason to decide this height; before, no timer runs. */
   active: boolean;
   /** Some reason other than our own mempool, whose work may vanish. */
@@ -99,6 +104,8 @@ export interface CoreState {
   voteFrom: Height | undefined;
   /** In force from these heights on, ascending. */
   sets: { readonly height: Height; readonly set: ValidatorSet }[];
+  /** Ascending; the first covers the height below the open one or the open one. */
+  eras: Era[];
   open: HeightState;
   /** The height below the open one: for peers that lag by one. */
   previous: { readonly finalization: Certificate; readonly finalized: Set<string> } | undefined;
@@ -117,27 +124,35 @@ export function setAt(state: Pick<CoreState, "sets">, height: Height): Validator
   return found;
 }
 
+export function eraAt(state: Pick<CoreState, "eras">, height: Height): Era {
+  let found = state.eras[0]!;
+  for (const era of state.eras) if (era.height <= height) found = era;
+  return found;
+}
+
 export function quorumOf(state: Pick<CoreState, "mutation">, set: ValidatorSet): number {
   const quorum = quorumWeight(set);
   return state.mutation === "quorum-one-too-small" ? Math.max(1, quorum - 1) : quorum;
 }
 
 export function createHeight(
-  state: Pick<CoreState, "config" | "mutation" | "sets">,
+  state: Pick<CoreState, "config" | "mutation" | "sets" | "eras">,
   at: Pick<HeightState, "height" | "parent" | "lastCert" | "lastSetChangeHeight" | "proofDue">,
 ): HeightState {
   const set = setAt(state, at.height);
+  const era = eraAt(state, at.height);
   return {
     ...at,
+    era,
     set,
     nextSet: setAt(state, at.height + 1),
     quorum: quorumOf(state, set),
     self: set.members.findIndex((member) => member.id === state.config.self),
-    phase: "voting",
+    phase: era.kind === "builtin" ? "voting" : "handedOver",
     active: false,
     activeForOthers: false,
     view: 0,
-    tally: new Tally(set, state.config.engineEpoch),
+    tally: new Tally(set, era.engineEpoch),
     own: new Map(),
     ownProposals: new Map(),
     lostProposals: new Set(),
@@ -172,12 +187,39 @@ export function mayVote(state: CoreState): boolean {
   );
 }
 
+/** Whether time slots say who may propose: several may, one after the other. */
+export function isSlotted(state: CoreState, view: View): boolean {
+  return view === 0 && state.open.era.rule.turn !== undefined;
+}
+
+/** Whether we may offer a block in this view; in a slotted one, when our slot runs. */
 export function isLeader(state: CoreState, view: View): boolean {
+  const { set, self } = state.open;
+  if (isSlotted(state, view)) return (set.members[self]?.propose ?? 0) > 0;
   return leaderOf(state, view) === state.config.self;
 }
 
-export function leaderOf(state: CoreState, view: View): string {
-  return state.config.leader(state.open.set, state.open.height, view);
+/** Undefined: nobody's slot runs now. */
+export function leaderOf(state: CoreState, view: View): string | undefined {
+  const { era, set, height } = state.open;
+  if (isSlotted(state, view)) return turnAt(state, freshTime(state))!.proposer;
+  return era.rule.leader(set, height, view);
+}
+
+/** Milliseconds since 1970 that a block made now would carry. */
+export function freshTime(state: CoreState): number {
+  const { parent } = state.open;
+  return Math.max(state.now, parent.time + Math.max(1, state.config.blockIntervalMsMin));
+}
+
+export function turnAt(state: CoreState, time: number): Turn | undefined {
+  const { era, set } = state.open;
+  return era.rule.turn?.(set, policyParent(state), time);
+}
+
+export function policyParent(state: CoreState): PolicyParent {
+  const { height, time, policyExtra = new Uint8Array(0) } = state.open.parent;
+  return { height, time, policyExtra };
 }
 
 export function persist(state: CoreState, record: WalRecord): number {

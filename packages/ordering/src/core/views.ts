@@ -7,6 +7,7 @@ import { considerNotarize, pauseOf, proposalMessage, propose } from "./proposals
 import {
   type CoreState,
   cancelTimer,
+  freshTime,
   hashKey,
   isLeader,
   leaderOf,
@@ -15,6 +16,7 @@ import {
   send,
   sendCertificate,
   setTimer,
+  turnAt,
 } from "./state.ts";
 import { castVote, fetchBody, voteToMessage } from "./votes.ts";
 
@@ -47,9 +49,12 @@ function startView(state: CoreState, by: "start" | "notarize" | "nullify"): void
   cancelTimer(state, "grace");
   if (h.self >= 0) {
     const own = Math.min(timeouts.viewMsMax, timeouts.viewMs + h.view * timeouts.viewStepMs);
-    const time = state.lost.has(leaderOf(state, h.view)) ? timeouts.lostLeaderMs : own;
+    const leader = leaderOf(state, h.view);
+    const isLost = leader !== undefined && state.lost.has(leader);
+    const time = isLost ? timeouts.lostLeaderMs : own;
     const grace = by === "notarize" ? timeouts.graceMs : 0;
-    setTimer(state, "view", time + grace + (h.view === 0 ? pauseOf(state) : 0));
+    const pause = h.view === 0 ? pauseOf(state) + slotPauseOf(state) : 0;
+    setTimer(state, "view", time + grace + pause);
   }
   if (isLeader(state, h.view)) {
     // Finality of the view below usually arrives within one hop and makes a proposal needless.
@@ -57,6 +62,13 @@ function startView(state: CoreState, by: "start" | "notarize" | "nullify"): void
     else propose(state);
   }
   considerNotarize(state);
+}
+
+/** Milliseconds until somebody's slot begins; 0 where there are none or one runs. */
+function slotPauseOf(state: CoreState): number {
+  const turn = turnAt(state, freshTime(state));
+  if (turn === undefined || turn.proposer !== undefined) return 0;
+  return Math.max(0, turn.untilMs - state.now);
 }
 
 /** Proposals come from their leader only: without a link to it there is nothing to wait for. */

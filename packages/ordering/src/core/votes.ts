@@ -51,7 +51,7 @@ export function castVote(
     ...place,
     kind,
     ledgerId: state.config.ledgerId,
-    engineEpoch: state.config.engineEpoch,
+    engineEpoch: h.era.engineEpoch,
     validatorsHash: h.set.hash,
   });
   const signature = trySign(state, place, message);
@@ -87,7 +87,7 @@ export function voteToMessage(state: CoreState, vote: Vote): VoteMessage {
   return {
     t: "vote",
     kind: vote.kind,
-    engineEpoch: state.config.engineEpoch,
+    engineEpoch: state.open.era.engineEpoch,
     height: vote.height,
     view: vote.view,
     ...(vote.blockHash === undefined ? {} : { blockHash: vote.blockHash }),
@@ -133,12 +133,12 @@ export function accuse(
   one: SignedPlace,
   other: SignedPlace,
 ): void {
-  const { set, self } = state.open;
+  const { set, self, era } = state.open;
   // Our own key used elsewhere is another matter: `isForeignUseOfOurKey`.
   if (signer === self) return;
   const evidence = createEvidence(
     {
-      engineEpoch: state.config.engineEpoch,
+      engineEpoch: era.engineEpoch,
       validatorsHash: set.hash,
       validator: set.members[signer]!.id,
     },
@@ -180,6 +180,7 @@ export function onCertificate(state: CoreState, c: Certificate, formed: boolean)
   const h = state.open;
   if (c.height !== h.height || h.phase !== "voting") return;
   if (!equalBytes(c.validatorsHash, h.set.hash)) return;
+  if (c.engineEpoch !== h.era.engineEpoch) return;
   if (!formed && isForeignUseOfOurKey(state, c)) return;
   if (!formed) watchSigners(state, c);
   if (c.kind === "finalize") {

@@ -8,7 +8,7 @@ import {
   type ValidatorSet,
 } from "@hanse/protocol";
 import type { Body, BootRecord, ParentBlock } from "../core/events.ts";
-import type { AppInfo, Height, SignedPlace } from "../engine/interfaces.ts";
+import type { AppInfo, Height, OrderingEra, SignedPlace } from "../engine/interfaces.ts";
 import type { WalContents } from "../wal/wal.ts";
 import { bodyFromBytes } from "../wire/bodies.ts";
 import type { BuiltinEngineOptions } from "./runtime.ts";
@@ -24,6 +24,16 @@ export async function createBootRecord(
 ): Promise<BootRecord> {
   const { signer } = options;
   const setsByHeight = new Map<Height, ValidatorSet>([[0, options.genesisSet]]);
+  const eras = new Map<Height, OrderingEra>();
+  eras.set(1, {
+    height: 1,
+    engineEpoch: options.engineEpoch ?? 0,
+    kind: "builtin",
+    policy: options.policy.kind,
+  });
+  const schedule = info.height === 0 ? undefined : await options.schedule?.(info.height);
+  for (const { height, set } of schedule?.sets ?? []) setsByHeight.set(height, set);
+  for (const era of schedule?.eras ?? []) eras.set(era.height, era);
   const bodies = new Map<string, Body>();
   const votes = new Map<string, SignedPlace>();
   const proposals = new Map<string, SignedPlace>();
@@ -34,6 +44,11 @@ export async function createBootRecord(
     if (record.t === "set") {
       // Segments repeat them, and re-execution gives the same again.
       setsByHeight.set(record.height, record.set);
+      continue;
+    }
+    if (record.t === "era") {
+      const { t: _, ...era } = record;
+      eras.set(record.height, era);
       continue;
     }
     if (damaged || record.t === "base" || record.height <= info.height) continue;
@@ -99,12 +114,19 @@ export async function createBootRecord(
     hasWork: options.app.hasWork(),
     voteFrom: signer.quarantined === undefined ? Math.max(signer.floor, signedHeight) : undefined,
     sets,
+    eras: currentEras([...eras.values()], info.height),
     finals,
     votes: [...votes.values()],
     proposals: [...proposals.values()],
     certificates,
     bodies: [...bodies.values()],
   };
+}
+
+/** Ascending, from the one that covers the committed height on. */
+function currentEras(eras: OrderingEra[], committed: Height): OrderingEra[] {
+  eras.sort((a, b) => a.height - b.height);
+  return eras.filter((_, i) => (eras[i + 1]?.height ?? committed + 1) > committed);
 }
 
 async function readParent(options: BuiltinEngineOptions, info: AppInfo) {
@@ -134,7 +156,8 @@ async function readParent(options: BuiltinEngineOptions, info: AppInfo) {
       `the ledger says height ${info.height} but its block is missing or another`,
     );
   }
-  const block: ParentBlock = { height: info.height, hash, time: header.time };
+  const { time, policyExtra } = header;
+  const block: ParentBlock = { height: info.height, hash, time, policyExtra };
   return {
     block,
     certificate: stored.certificate,

@@ -44,7 +44,8 @@ export class CandidateBlocks {
   }
 
   #place(height: Height) {
-    const { core, engineEpoch } = this.#runtime;
+    const { core } = this.#runtime;
+    const { engineEpoch } = core.eraAt(height);
     return { height, engineEpoch, set: core.setAt(height) };
   }
 
@@ -73,7 +74,7 @@ export class CandidateBlocks {
 
   async #draft(height: Height, view: number, now: number): Promise<Body> {
     const { core, options, engineEpoch } = this.#runtime;
-    const { parent, set, nextSet, lastSetChangeHeight } = core.open;
+    const { parent, set, nextSet, lastSetChangeHeight, era } = core.open;
     const lastCert = await this.late.richest(height - 1, core.open.lastCert);
     const offered = this.evidence.offer(this.#place(height));
     const block = await options.app.buildBlock({
@@ -87,7 +88,7 @@ export class CandidateBlocks {
       nextSet,
       engineEpoch,
       lastSetChangeHeight,
-      policyExtra: new Uint8Array(0),
+      policyExtra: era.rule.policyExtra?.(now) ?? new Uint8Array(0),
       now,
     });
     const taken = new Set(block.evidence.map((bytes) => toHex(bytes)));
@@ -151,7 +152,7 @@ export class CandidateBlocks {
   }
 
   async #isFinalBelow(bytes: Bytes, height: Height, parentHash: Bytes): Promise<boolean> {
-    const { core, options, engineEpoch } = this.#runtime;
+    const { core, options } = this.#runtime;
     if (height === 1) return bytes.length === 0;
     const known = height === core.height ? core.open.lastCert : new Uint8Array(0);
     if (equalBytes(bytes, known)) return true;
@@ -159,7 +160,7 @@ export class CandidateBlocks {
     if (
       certificate?.kind !== "finalize" ||
       certificate.height !== height - 1 ||
-      certificate.engineEpoch !== engineEpoch ||
+      certificate.engineEpoch !== core.eraAt(height - 1).engineEpoch ||
       certificate.blockHash === undefined ||
       !equalBytes(certificate.blockHash, parentHash)
     ) {

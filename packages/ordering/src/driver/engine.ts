@@ -2,8 +2,9 @@
 import { toHanseError } from "@hanse/protocol";
 import { type Core, createCore } from "../core/core.ts";
 import { type CoreEvent, type Effect, LAN_TIMEOUTS, type TimerId } from "../core/events.ts";
-import type { Height, OrderingEngine, OrderingStatus } from "../engine/interfaces.ts";
+import type { Height, OrderingEngine, OrderingEra, OrderingStatus } from "../engine/interfaces.ts";
 import { type Evidence, encodeEvidence } from "../evidence/evidence.ts";
+import { createPolicy } from "../policy/create-policy.ts";
 import { isSnapshotMessage } from "../sync/snapshot-messages.ts";
 import { openWal, removeWal } from "../wal/wal.ts";
 import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
@@ -30,7 +31,6 @@ export function createBuiltinEngine(options: BuiltinEngineOptions): OrderingEngi
 class BuiltinEngine implements OrderingEngine, Runtime {
   readonly kind = "builtin";
   readonly options: BuiltinEngineOptions;
-  readonly engineEpoch: number;
   readonly tuning: EngineTuning;
   readonly core: Core;
   #persistence!: Persistence;
@@ -54,19 +54,20 @@ class BuiltinEngine implements OrderingEngine, Runtime {
 
   constructor(options: BuiltinEngineOptions) {
     this.options = options;
-    this.engineEpoch = options.engineEpoch ?? 0;
     this.tuning = { ...DEFAULT_TUNING, ...options.tuning };
     this.candidates = new CandidateBlocks(this);
     this.core = createCore({
       self: options.signer.id,
       ledgerId: options.ledgerId,
-      engineEpoch: this.engineEpoch,
       timeouts: { ...LAN_TIMEOUTS, ...options.timeouts },
       blockIntervalMsMin: options.blockIntervalMsMin,
       blockBytesMax: options.blockBytesMax,
       clockAheadMsMax: this.tuning.clockAheadMsMax,
       clockBehindMsMax: this.tuning.clockBehindMsMax,
-      leader: (set, height, view) => options.policy.leader(set, height, view),
+      policyOf: (era) =>
+        era.engineEpoch === (options.engineEpoch ?? 0)
+          ? options.policy
+          : createPolicy(era.policy, era.policyParams),
       sign: (at, message) => options.signer.sign(at, message),
       ...(options.testOnlyMutation === undefined
         ? {}
@@ -76,6 +77,11 @@ class BuiltinEngine implements OrderingEngine, Runtime {
 
   get stopped(): boolean {
     return this.#stopped || this.#halted !== undefined;
+  }
+
+  /** Of the open height. */
+  get engineEpoch(): number {
+    return this.core.open.era.engineEpoch;
   }
 
   get executedHeight(): Height {
@@ -331,11 +337,25 @@ class BuiltinEngine implements OrderingEngine, Runtime {
         case "evidence":
           this.#onEvidence(effect.evidence);
           break;
+        case "handover":
+          this.#handOver(effect.era);
+          break;
         case "alarm":
           this.#onAlarm(effect.code, effect.message);
           break;
       }
     }
+  }
+
+  /** The other engine begins above what is committed here. */
+  #handOver(era: OrderingEra): void {
+    this.#background(
+      this.#executor.idle().then(() => {
+        if (this.stopped) return;
+        this.report({ t: "handover", era });
+        this.options.onHandover?.(era);
+      }),
+    );
   }
 
   #onAlarm(code: string, message: string): void {
@@ -357,8 +377,9 @@ class BuiltinEngine implements OrderingEngine, Runtime {
       if (id === "view") {
         // A member that was never seen since our start has no link to lose.
         const leader = this.core.leader(this.core.view);
-        const known = leader === this.options.signer.id || this.#links.has(leader);
-        if (!known) this.step({ t: "peer", id: leader, up: false });
+        const known =
+          leader === this.options.signer.id || (leader !== undefined && this.#links.has(leader));
+        if (!known && leader !== undefined) this.step({ t: "peer", id: leader, up: false });
       }
       this.step({ t: "timer", id });
     });

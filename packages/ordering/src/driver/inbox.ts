@@ -191,12 +191,13 @@ export class Inbox {
     place: string,
   ): boolean {
     const { core } = this.#runtime;
-    if (message.engineEpoch !== this.#runtime.engineEpoch) return false;
     const { height } = message;
+    // A switch decided above us may give higher heights another epoch than we know.
+    const isOfEpoch = message.engineEpoch === core.eraAt(height).engineEpoch;
     if (height > core.height) {
       // To act at a height, one needs the finality of the height below.
       if (isMember(this.#runtime, from)) this.#peers.claim(from, height - 1);
-      if (height === core.height + 1) this.#keep(from, message, place);
+      if (height === core.height + 1 && isOfEpoch) this.#keep(from, message, place);
       return false;
     }
     if (height < core.height) {
@@ -211,7 +212,8 @@ export class Inbox {
       if (this.#buckets.take(from)) this.#peers.help(from, height);
       return false;
     }
-    return !core.executing;
+    if (!isOfEpoch) this.#bad(from, "ORDERING_EPOCH");
+    return isOfEpoch && !core.executing;
   }
 
   #keep(from: ValidatorId, message: VoteMessage | ProposeMessage, place: string): void {
@@ -220,8 +222,7 @@ export class Inbox {
     if (!set.members.some((member) => member.id === from)) return;
     const bytes = message.t === "propose" ? message.block.length : 256;
     if (message.t === "propose") {
-      const { leader } = this.#runtime.options.policy;
-      if (message.view > 1 || leader(set, message.height, message.view) !== from) return;
+      if (message.view > 1 || !core.mayLead(message.height, message.view, from)) return;
     } else if (message.view > 8) {
       return;
     }
@@ -305,7 +306,7 @@ export class Inbox {
     const found: { readonly certificate: Certificate; readonly checks: SignatureCheck[] }[] = [];
     for (const bytes of list) {
       const certificate = tryDecodeCertificate(bytes);
-      if (certificate === undefined || certificate.engineEpoch !== this.#runtime.engineEpoch) {
+      if (certificate === undefined) {
         this.#bad(from, "ORDERING_CERTIFICATE");
         continue;
       }
@@ -314,6 +315,10 @@ export class Inbox {
         this.#peers.claim(from, final);
       }
       if (!core.wantsCertificate(certificate)) continue;
+      if (certificate.engineEpoch !== this.#runtime.engineEpoch) {
+        this.#bad(from, "ORDERING_EPOCH");
+        continue;
+      }
       const mark = toHex(sha256(bytes));
       if (this.#inCheck.has(mark) && then === undefined) continue;
       if (this.#inCheck.size >= CERTIFICATES_IN_CHECK_MAX) continue;
@@ -394,6 +399,10 @@ export class Inbox {
       if (certificate.height > core.height && isMember(this.#runtime, from)) {
         this.#peers.claim(from, certificate.height);
       }
+      return;
+    }
+    if (certificate.engineEpoch !== this.#runtime.engineEpoch) {
+      this.#bad(from, "ORDERING_EPOCH");
       return;
     }
     const body = bodyFromBytes(block);

@@ -9,6 +9,8 @@ import type {
   Disk,
   Height,
   LedgerApp,
+  OrderingEra,
+  OrderingSchedule,
   Transport,
   ValidatorPolicy,
 } from "../engine/interfaces.ts";
@@ -18,6 +20,7 @@ import type { WireMessage } from "../wire/messages.ts";
 
 export interface BuiltinEngineOptions {
   readonly ledgerId: Hash;
+  /** Of height 1; 0 if absent. */
   readonly engineEpoch?: number;
   /** The set in force at heights 1 and 2. */
   readonly genesisSet: ValidatorSet;
@@ -29,7 +32,12 @@ export interface BuiltinEngineOptions {
   readonly disk: Disk;
   readonly signer: ConsensusSigner;
   readonly clock: Clock;
+  /** Of the first epoch, `engineEpoch`; later ones name theirs. */
   readonly policy: ValidatorPolicy;
+  /** What the ledger knows of sets and eras above a committed height; the log knows them too. */
+  readonly schedule?: (committed: Height) => Promise<OrderingSchedule>;
+  /** From this era on another engine decides; this one goes on serving what it decided. */
+  readonly onHandover?: (era: OrderingEra) => void;
   /** Durable blocks, for peers that catch up and for our own start. */
   readonly blocks: BlockSource;
   /** One verdict per check, in order. */
@@ -104,11 +112,14 @@ export type EngineEvent =
   | { readonly t: "badPeer"; readonly peer: ValidatorId; readonly code: string }
   | { readonly t: "quarantine"; readonly reason: string }
   | { readonly t: "quarantineOver"; readonly voteFrom: Height }
+  /** The next height is another engine's. */
+  | { readonly t: "handover"; readonly era: OrderingEra }
   | { readonly t: "syncing"; readonly from: Height; readonly to: Height }
   | { readonly t: "synced"; readonly height: Height };
 
 export interface Runtime {
   readonly options: BuiltinEngineOptions;
+  /** Of the open height. */
   readonly engineEpoch: number;
   readonly tuning: EngineTuning;
   readonly core: Core;

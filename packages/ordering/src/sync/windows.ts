@@ -77,6 +77,7 @@ export function firstRun(
   let count = 0;
   while (
     count < bodies.length &&
+    bodies[count]!.block.header.engineEpoch === trust.engineEpoch &&
     equalBytes(bodies[count]!.block.header.validatorsHash, trust.set.hash)
   ) {
     count++;

@@ -3,8 +3,11 @@ import {
   asArray,
   asBytes,
   asInt,
+  asMap,
+  asText,
   asUint,
   type Bytes,
+  type CborValue,
   decodeCbor,
   encodeCbor,
   HASH_BYTES,
@@ -16,7 +19,7 @@ import {
   validatorSetFromCbor,
   validatorSetToCbor,
 } from "@hanse/protocol";
-import type { Height, View } from "../engine/interfaces.ts";
+import type { Height, OrderingEra, View } from "../engine/interfaces.ts";
 import { crc32c } from "./crc32c.ts";
 
 export type WalRecord =
@@ -51,7 +54,9 @@ export type WalRecord =
       readonly certificate: Bytes;
     }
   /** The validator set in force from `height` on. */
-  | { readonly t: "set"; readonly height: Height; readonly set: ValidatorSet };
+  | { readonly t: "set"; readonly height: Height; readonly set: ValidatorSet }
+  /** A decided era: engine, epoch and policy from `height` on. */
+  | ({ readonly t: "era" } & OrderingEra);
 
 const TYPES = {
   base: 1,
@@ -61,6 +66,7 @@ const TYPES = {
   certificate: 5,
   final: 6,
   set: 7,
+  era: 8,
 } as const satisfies Record<WalRecord["t"], number>;
 
 const KINDS: readonly VoteKind[] = ["notarize", "nullify", "finalize"];
@@ -93,6 +99,14 @@ function payloadOf(r: WalRecord): Bytes {
       return encodeCbor([r.height, r.blockHash, r.certificate]);
     case "set":
       return encodeCbor([r.height, validatorSetToCbor(r.set)]);
+    case "era":
+      return encodeCbor([
+        r.height,
+        r.engineEpoch,
+        r.kind,
+        r.policy,
+        r.policyParams === undefined ? null : new Map(Object.entries(r.policyParams)),
+      ]);
   }
 }
 
@@ -179,7 +193,27 @@ export function decodeRecord(body: Bytes): WalRecord {
       };
     }
   }
+  if (body[0] === TYPES.era) return eraFromCbor(payload);
   throw new HanseError("WAL_RECORD", "corrupt", `log record of unknown type ${body[0]}`);
+}
+
+function eraFromCbor(payload: CborValue): WalRecord {
+  const f = asArray(payload, "era", 5);
+  const params = f[4] === null ? undefined : asMap(f[4], "era.policyParams");
+  return {
+    t: "era",
+    height: asUint(f[0], "era.height"),
+    engineEpoch: asUint(f[1], "era.engineEpoch"),
+    kind: asText(f[2], "era.kind") as OrderingEra["kind"],
+    policy: asText(f[3], "era.policy") as OrderingEra["policy"],
+    ...(params === undefined
+      ? {}
+      : {
+          policyParams: Object.fromEntries(
+            [...params].map(([name, value]) => [name, asUint(value, "era.policyParams")]),
+          ),
+        }),
+  };
 }
 
 export interface Scan {

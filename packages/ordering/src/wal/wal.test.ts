@@ -35,6 +35,15 @@ const samples: readonly WalRecord[] = [
   { t: "certificate", height: 1, certificate: utf8("a certificate") },
   { t: "final", height: 1, blockHash: hash, certificate: utf8("a certificate") },
   { t: "set", height: 3, set },
+  { t: "era", height: 7, engineEpoch: 1, kind: "etcd", policy: "fixed" },
+  {
+    t: "era",
+    height: 9,
+    engineEpoch: 2,
+    kind: "builtin",
+    policy: "dpoa",
+    policyParams: { slotMs: 400, start: 0 },
+  },
 ];
 
 function filled(records: readonly WalRecord[], segmentBytes = 1 << 20): MemoryDisk {
@@ -79,8 +88,10 @@ describe("log", () => {
       wal!.append(vote(9));
       const again = openWal({ disk, ledgerId });
       assert.equal(again.contents.damage, "none");
-      assert.deepEqual(again.contents.records, [...samples.slice(0, kept), vote(9)]);
-      assert.equal(again.contents.sequence, kept + 1);
+      const lines = samples.slice(0, kept);
+      const repeated = (["set", "era"] as const).flatMap((t) => lines.filter((r) => r.t === t));
+      assert.deepEqual(again.contents.records, [...lines, ...repeated, vote(9)]);
+      assert.equal(again.contents.sequence, kept + repeated.length + 1);
     }
   });
 

@@ -90,7 +90,8 @@ export function openWal(options: WalOptions): { contents: WalContents; wal: Wal 
       if (record.t === "base") continue;
       sequence++;
       records.push(record);
-      if (record.t !== "set") segment.heightMax = Math.max(segment.heightMax, record.height);
+      if (record.t !== "set" && record.t !== "era")
+        segment.heightMax = Math.max(segment.heightMax, record.height);
     }
   }
   const contents: WalContents = {
@@ -107,8 +108,10 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
   const { disk, ledgerId } = options;
   const limit = options.segmentBytes ?? SEGMENT_BYTES;
   const sets = new Map<Height, ValidatorSet>();
+  const eras = new Map<Height, WalRecord>();
   for (const record of contents.records) {
     if (record.t === "set") sets.set(record.height, record.set);
+    if (record.t === "era") eras.set(record.height, record);
   }
   let sequence = contents.sequence;
   let current: Segment | undefined;
@@ -126,10 +129,14 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
     const segment: Segment = { number, heightMax: 0, bytes: 0, unreadable: false };
     write(segment, encodeRecord({ t: "base", sequence, ledgerId }));
     segments.push(segment);
-    // Segments go one by one, so each repeats the sets that earlier ones introduced.
+    // Segments go one by one, so each repeats the sets and eras that earlier ones introduced.
     for (const [height, set] of sets) {
       sequence++;
       write(segment, encodeRecord({ t: "set", height, set }));
+    }
+    for (const record of eras.values()) {
+      sequence++;
+      write(segment, encodeRecord(record));
     }
     return segment;
   };
@@ -153,6 +160,7 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
       // A segment is never continued after a restart: its tail may be torn.
       current ??= open();
       if (record.t === "set") sets.set(record.height, record.set);
+      else if (record.t === "era") eras.set(record.height, record);
       else if (record.t !== "base") {
         current.heightMax = Math.max(current.heightMax, record.height);
       }
@@ -161,9 +169,11 @@ function createAppender(options: WalOptions, segments: Segment[], contents: WalC
     },
     prune(committed) {
       // The set of the committed height stays too: its certificate stands in the next block.
-      const heights = [...sets.keys()].sort((a, b) => a - b);
-      for (let i = 0; i + 1 < heights.length; i++) {
-        if (heights[i + 1]! <= committed) sets.delete(heights[i]!);
+      for (const known of [sets, eras]) {
+        const heights = [...known.keys()].sort((a, b) => a - b);
+        for (let i = 0; i + 1 < heights.length; i++) {
+          if (heights[i + 1]! <= committed) known.delete(heights[i]!);
+        }
       }
       if (current !== undefined && current.bytes >= limit) current = undefined;
       prunedTo = committed;
