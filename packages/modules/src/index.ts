@@ -23,6 +23,7 @@ export {
 } from "./engine/native-engine.ts";
 export { createGovernanceModule } from "./governance/governance-module.ts";
 export { createGovernanceRule, seedGovernance } from "./governance/governance-rule.ts";
+export { orderingSchedule } from "./governance/ordering-schedule.ts";
 export {
   BLOCK_BYTES_CEILING,
   PROPOSAL_FIELDS,

@@ -243,7 +243,7 @@ export function createGovernanceModule(): NativeModule {
         ).map(({ from, set }) => showSet(from, set)),
       /** Limits, constitution, and how the ledger is ordered; what is decided and still to come. */
       rules(_input, _caller, state) {
-        const { params, constitution, barred, change, ...ordering } = readRules(state);
+        const { params, constitution, barred, change, before: _, ...ordering } = readRules(state);
         return {
           params,
           constitution,

@@ -30,6 +30,7 @@ import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
 import { recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
 import {
+  currentEra,
   genesisRules,
   pendingChange,
   putRules,
@@ -139,7 +140,7 @@ function changeOrdering(
     const { set } = newestSet(state);
     const since = at + 1;
     const now = { engine, engineEpoch, since, policy: policy as PolicyKind, policyParams };
-    putRules(state, { ...rules, ...now });
+    putRules(state, { ...rules, ...now, before: currentEra(rules) });
     startPolicy(state, createPolicy(policy as PolicyKind, policyParams), at + 1, set);
     return {};
   }
@@ -147,7 +148,8 @@ function changeOrdering(
   const { members, quorum } = newestSet(state).set;
   const set = createValidatorSet(members, change.quorum);
   if (quorum !== change.quorum) putValidatorSet(state, at + 1, set);
-  return { engineSwitch: { at, engineEpoch, kind: engine, policy: policy as PolicyKind, set } };
+  const era = { kind: engine, policy: policy as PolicyKind, policyParams };
+  return { engineSwitch: { at, engineEpoch, ...era, set } };
 }
 
 export function createGovernanceRule(): BlockRule {

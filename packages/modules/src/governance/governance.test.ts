@@ -12,6 +12,7 @@ import {
 } from "@hanse/protocol";
 import { createRigNode, keyOf } from "../../../ledger/src/testing/ledger-rig.ts";
 import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
+import { orderingSchedule } from "./ordering-schedule.ts";
 import { newestSet, validatorSetAt } from "./validator-sets.ts";
 
 const state = (g: GovernedLedger) => g.node.store.state;
@@ -191,6 +192,11 @@ test("another way of ordering is decided by two thirds, and stands in every head
   );
   assert.equal(validatorSetAt(state(g), decided + 2).set.quorum, "byzantine");
   assert.equal(validatorSetAt(state(g), decided + 3).set.quorum, "crash");
+  const planned = orderingSchedule(state(g), decided);
+  assert.deepEqual(
+    planned.eras.map((era) => era.height),
+    [1, decided + 3],
+  );
   const quiet = await g.block();
   assert.deepEqual([quiet.engineSwitch, quiet.changed], [undefined, false]);
   await g.block();
@@ -206,6 +212,21 @@ test("another way of ordering is decided by two thirds, and stands in every head
   });
   assert.equal(toHex(g.node.ledger.tip.paramsHash), toHex(paramsHash));
   await g.block();
+  const { eras, sets } = orderingSchedule(state(g), decided + 2);
+  assert.deepEqual(
+    eras.map((era) => [era.height, era.engineEpoch, era.policy]),
+    [
+      [1, 0, "fixed"],
+      [decided + 3, 1, "dpoa"],
+    ],
+  );
+  assert.deepEqual(
+    sets.map(({ height, set }) => [height, set.quorum]),
+    [
+      [1, "byzantine"],
+      [decided + 3, "crash"],
+    ],
+  );
 });
 
 test("proven equivocation costs the vote where the set can do without it, and counts once", async () => {

@@ -1,5 +1,5 @@
 /** How the ledger is run now: limits, constitution, policy and engine, as one record of the state. */
-import type { EngineKind, Height, PolicyKind, PolicyParams } from "@hanse/ordering";
+import type { EngineKind, Height, OrderingEra, PolicyKind, PolicyParams } from "@hanse/ordering";
 import {
   asArray,
   asMap,
@@ -37,6 +37,8 @@ export interface Rules {
   readonly policyParams: PolicyParams;
   /** Members whom a decision or proven evidence denies proposing; no policy gives it back. */
   readonly barred: readonly string[];
+  /** How it was ordered below `since`. */
+  readonly before?: OrderingEra;
   /** The newest change of the way of ordering; in force above its height `at`. */
   readonly change?: OrderingChange & {
     readonly policyParams: PolicyParams;
@@ -57,23 +59,36 @@ function paramsFromCbor(value: CborValue | undefined, field: string): PolicyPara
   );
 }
 
+/** How the ledger is ordered now. */
+export function currentEra(rules: Rules): OrderingEra {
+  const { since, engineEpoch, engine, policy, policyParams } = rules;
+  return { height: since, engineEpoch, kind: engine, policy, policyParams };
+}
+
+function eraToCbor({ height, engineEpoch, kind, policy, policyParams }: OrderingEra): CborValue {
+  return [kind, engineEpoch, height, policy, paramsToCbor(policyParams ?? {})];
+}
+
+function eraFromCbor(value: CborValue | undefined, field: string): OrderingEra {
+  const [kind, epoch, height, policy, params] = asArray(value, field, 5);
+  return {
+    height: asUint(height, `${field}.height`),
+    engineEpoch: asUint(epoch, `${field}.engineEpoch`),
+    kind: asText(kind, `${field}.kind`) as EngineKind,
+    policy: asText(policy, `${field}.policy`) as PolicyKind,
+    policyParams: paramsFromCbor(params, `${field}.policyParams`),
+  };
+}
+
 function encodeRules(rules: Rules): Uint8Array {
   const { change } = rules;
   return encodeCbor(
     new Map<string, CborValue>([
       ["params", ledgerParamsToCbor(rules.params)],
       ["constitution", constitutionToCbor(rules.constitution)],
-      [
-        "ordering",
-        [
-          rules.engine,
-          rules.engineEpoch,
-          rules.since,
-          rules.policy,
-          paramsToCbor(rules.policyParams),
-        ],
-      ],
+      ["ordering", eraToCbor(currentEra(rules))],
       ["barred", rules.barred],
+      ["before", rules.before === undefined ? null : eraToCbor(rules.before)],
       [
         "change",
         change === undefined
@@ -94,20 +109,18 @@ function encodeRules(rules: Rules): Uint8Array {
 
 function decodeRules(bytes: Uint8Array): Rules {
   const map = asMap(decodeCbor(bytes), "rules");
-  const [engine, epoch, since, policy, policyParams] = asArray(
-    map.get("ordering"),
-    "rules.ordering",
-    5,
-  );
+  const era = eraFromCbor(map.get("ordering"), "rules.ordering");
+  const before = map.get("before");
   const change = map.get("change");
   const rules: Rules = {
     params: ledgerParamsFromCbor(map.get("params"), "rules.params"),
     constitution: constitutionFromCbor(map.get("constitution"), "rules.constitution"),
-    engine: asText(engine, "rules.engine") as EngineKind,
-    engineEpoch: asUint(epoch, "rules.engineEpoch"),
-    since: asUint(since, "rules.since"),
-    policy: asText(policy, "rules.policy") as PolicyKind,
-    policyParams: paramsFromCbor(policyParams, "rules.policyParams"),
+    engine: era.kind,
+    engineEpoch: era.engineEpoch,
+    since: era.height,
+    policy: era.policy,
+    policyParams: era.policyParams ?? {},
+    ...(before === null ? {} : { before: eraFromCbor(before, "rules.before") }),
     barred: asArray(map.get("barred"), "rules.barred").map((id) => asText(id, "rules.barred")),
   };
   if (change === null) return rules;

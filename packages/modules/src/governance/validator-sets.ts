@@ -100,6 +100,13 @@ export function validatorSetAt(view: StateView, height: Height): SetFrom {
   return { from: Number(row.values[0]), set: setFromRow(row) };
 }
 
+/** The set in force at a recent height and those that follow it, in order. */
+export function setsFrom(view: StateView, height: Height): SetFrom[] {
+  const heights = recentHeights(view);
+  const first = heights.findLastIndex((from) => from <= height);
+  return heights.slice(Math.max(0, first)).map((from) => setStoredAt(view, from));
+}
+
 /** The newest first. */
 export function listValidatorSets(view: StateView, limit: number, offset: number): SetFrom[] {
   const order = [{ column: "from_height", descending: true }];

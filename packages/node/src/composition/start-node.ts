@@ -28,7 +28,12 @@ import { otherTlsKeys } from "../folder/tls-key-files.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
-import { loadNodeIdentity, type NodeIdentity, nameBackends } from "./node-identity.ts";
+import {
+  checkConsensusKey,
+  loadNodeIdentity,
+  type NodeIdentity,
+  nameBackends,
+} from "./node-identity.ts";
 import { type EngineWithRights, openLedger } from "./open-ledger.ts";
 import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
@@ -270,6 +275,8 @@ async function openNode(
   });
   later.ledger = ledger;
   closers.push(() => ledger.stop());
+  const hasSigningState = disk.list().some((name) => name.startsWith("sign-state-"));
+  checkConsensusKey(identity, store.state, { hasSigningState, log });
   later.registry = followRegistry({ config, state: store.state, transport, log });
   const engine = await openOrdering({
     config,

@@ -68,7 +68,7 @@ export function createLedgerHandlers(
 ): Pick<Handlers, Names> {
   const { config, genesis, ledger, ledgerId, state, facts } = services;
   const { id } = config.node;
-  const org = genesis.nodes.find((node) => node.id === id)?.org ?? "";
+  const org = id.slice(0, id.indexOf("/"));
   const genesisBytes = encodeGenesis(genesis);
   const genesisJson = JSON.stringify(genesisToJson(genesis));
   async function requireBlock(height: number): Promise<StoredBlock> {
