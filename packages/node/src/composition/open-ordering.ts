@@ -1,6 +1,6 @@
 /** The ordering engine of a node: signer, timers, and what it tells of itself. */
 import type { Ledger, LedgerStore } from "@hanse/ledger";
-import { BLOCK_BYTES_CEILING } from "@hanse/modules";
+import { BLOCK_BYTES_CEILING, orderingSchedule } from "@hanse/modules";
 import type { TlsTransport } from "@hanse/network";
 import {
   type BuiltinEngineOptions,
@@ -83,6 +83,7 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
     signer,
     clock,
     policy: createPolicy(genesis.policy, genesis.policyParams),
+    schedule: async (committed) => orderingSchedule(parts.store.state, committed),
     blocks: parts.store,
     verify: parts.verify,
     blockIntervalMsMin: Math.max(
