@@ -177,6 +177,7 @@ export class CatchUp {
       const limit = Math.min(best, from + RANGE_BLOCKS_MAX - 1);
       const peer = this.#choose(from);
       if (peer === undefined) {
+        this.#reportStranded(from);
         this.#retry();
         return;
       }
@@ -209,6 +210,16 @@ export class CatchUp {
     return able[this.#turn++ % able.length];
   }
 
+  #reportStranded(from: Height): void {
+    let lowest: Height | undefined;
+    for (const peer of this.#peers.values()) {
+      if (!peer.connected || peer.height < from || !this.#credible(peer)) continue;
+      if (peer.lowest <= from) return;
+      lowest = Math.min(lowest ?? peer.lowest, peer.lowest);
+    }
+    if (lowest !== undefined) this.#runtime.report({ t: "stranded", from, lowest });
+  }
+
   #retry(): void {
     if (this.#retryTimer !== undefined) return;
     this.#retryTimer = this.#runtime.options.clock.setTimer(FAULT_PAUSE_MS, () => {
@@ -236,6 +247,12 @@ export class CatchUp {
     const window = this.#windows.get(message.from);
     if (window === undefined || window.peer !== id || window.bodies !== undefined) return;
     window.timer?.cancel();
+    if (message.blocks.length === 0 && this.#peer(id).lowest > window.from) {
+      // It said meanwhile that it has let them go, which is no fault.
+      this.#windows.delete(window.from);
+      this.tick();
+      return;
+    }
     const asked = window.to - window.from + 1;
     const bodies =
       message.blocks.length === 0 || message.blocks.length > asked
@@ -319,6 +336,12 @@ export class CatchUp {
 
   /** A range for a peer: at most 64 blocks or 8 MiB, and the certificate of the last one. */
   async serve(id: ValidatorId, from: Height, to: Height): Promise<void> {
+    const { lowest = 1 } = this.#runtime.options.blocks;
+    if (from < lowest) {
+      // What is kept comes first, so that the empty range is understood.
+      const height = this.#executor.executed;
+      this.#runtime.send(id, { t: "status", height, lowest, nonce: 0, ask: false });
+    }
     const last = Math.min(to, from + RANGE_BLOCKS_MAX - 1, this.#executor.executed);
     const blocks: Bytes[] = [];
     let certificate: Bytes = new Uint8Array(0);

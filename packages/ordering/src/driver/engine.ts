@@ -412,7 +412,13 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   }
 
   #sendStatus(to: string | "all", nonce: number, ask: boolean): void {
-    this.send(to, { t: "status", height: this.executedHeight, lowest: 1, nonce, ask });
+    this.send(to, {
+      t: "status",
+      height: this.executedHeight,
+      lowest: this.options.blocks.lowest ?? 1,
+      nonce,
+      ask,
+    });
   }
 
   #beat(): void {

@@ -40,7 +40,7 @@ export class Quarantine {
     this.#runtime.send("all", {
       t: "status",
       height: executedHeight,
-      lowest: 1,
+      lowest: this.#runtime.options.blocks.lowest ?? 1,
       nonce: this.#nonce,
       ask: true,
     });

@@ -115,6 +115,8 @@ export type EngineEvent =
   /** The next height is another engine's. */
   | { readonly t: "handover"; readonly era: OrderingEra }
   | { readonly t: "syncing"; readonly from: Height; readonly to: Height }
+  /** Every peer that is ahead has let go of the next block: only a snapshot helps. */
+  | { readonly t: "stranded"; readonly from: Height; readonly lowest: Height }
   | { readonly t: "synced"; readonly height: Height };
 
 export interface Runtime {

@@ -329,6 +329,8 @@ export type Channel = "consensus" | "sync" | "transactions";
 
 /** Finalized blocks that are durable here, for peers that catch up; `LedgerReads` of packages/ledger fits. */
 export interface BlockSource {
+  /** Lowest block kept here; absent = 1, all of them. */
+  readonly lowest?: Height;
   /** Blocks from..to inclusive in order, as many as fit into bytesMax (at least one when there is one). */
   blocks(
     from: Height,
