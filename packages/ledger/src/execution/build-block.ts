@@ -1,7 +1,14 @@
 /** Drafts the next block from the mempool: fair, within every cap, within a time box. */
 
 import { type BuildRequest, type Clock, hashLastCert } from "@hanse/ordering";
-import { type Block, evidenceRoot, type Hash, hashHeader, merkleRoot } from "@hanse/protocol";
+import {
+  type Block,
+  type Bytes,
+  evidenceRoot,
+  type Hash,
+  hashHeader,
+  merkleRoot,
+} from "@hanse/protocol";
 import type { Mempool } from "../mempool/mempool.ts";
 import type { ChainTip } from "./chain-tip.ts";
 import type { FuelEstimate } from "./fuel-estimate.ts";
@@ -18,6 +25,8 @@ export interface BuildParts {
   readonly preparer: BlockPreparer;
   readonly clock: Clock;
   readonly fuel: FuelEstimate;
+  /** Why a block may not carry a piece of evidence. */
+  readonly evidenceFault: (evidence: Bytes) => string | undefined;
   /** Milliseconds that drafting may take. */
   readonly buildTimeMs: number;
   /** Most transactions in a block of ours, below the ledger's own bound. */
@@ -34,7 +43,12 @@ export function earliestTime(tip: ChainTip): number {
   return tip.time + Math.max(1, tip.params.blockIntervalMsMin);
 }
 
-function choose(parts: BuildParts, request: BuildRequest, tip: ChainTip, time: number) {
+function choose(
+  parts: BuildParts,
+  request: Pick<BuildRequest, "lastCert" | "evidence">,
+  tip: ChainTip,
+  time: number,
+) {
   const { params } = tip;
   const countMax = Math.min(params.blockTransactionsMax, parts.transactionsTarget);
   const deadline = parts.clock.now() + parts.buildTimeMs;
@@ -64,7 +78,8 @@ function choose(parts: BuildParts, request: BuildRequest, tip: ChainTip, time: n
 
 export function buildBlock(parts: BuildParts, request: BuildRequest, tip: ChainTip): Block {
   const time = Math.max(request.now, earliestTime(tip), request.parent.time + 1);
-  const chosen = choose(parts, request, tip, time);
+  const evidence = request.evidence.filter((item) => parts.evidenceFault(item) === undefined);
+  const chosen = choose(parts, { lastCert: request.lastCert, evidence }, tip, time);
   const txRoot = merkleRoot(chosen.map((item) => item.leaf));
   const block: Block = {
     header: {
@@ -82,12 +97,12 @@ export function buildBlock(parts: BuildParts, request: BuildRequest, tip: ChainT
       validatorsHash: request.set.hash,
       nextValidatorsHash: request.nextSet.hash,
       paramsHash: tip.paramsHash,
-      evidenceHash: evidenceRoot(request.evidence),
+      evidenceHash: evidenceRoot(evidence),
       lastSetChangeHeight: request.lastSetChangeHeight,
       policyExtra: request.policyExtra,
     },
     lastCert: request.lastCert,
-    evidence: request.evidence,
+    evidence,
     transactions: chosen.map((item) => item.transaction.bytes),
   };
   parts.preparer.remember({ block, hash: hashHeader(block.header), transactions: chosen, txRoot });

@@ -5,6 +5,7 @@
 import type { Clock } from "@hanse/ordering";
 import {
   type Block,
+  type Bytes,
   equalBytes,
   evidenceRoot,
   type Hash,
@@ -28,6 +29,7 @@ export const BLOCK_REASONS = {
   limits: "BLOCK_LIMITS",
   transactionRoot: "BLOCK_TX_ROOT",
   evidenceRoot: "BLOCK_EVIDENCE_ROOT",
+  evidence: "BLOCK_EVIDENCE",
   transaction: "BLOCK_TX",
   duplicate: "BLOCK_TX_DUPLICATE",
   signature: "BLOCK_TX_SIGNATURE",
@@ -46,6 +48,8 @@ export interface ValidationParts {
   readonly verifyBatch: (claims: readonly SignatureClaim[]) => Promise<readonly boolean[]>;
   /** How far a block's time may lie ahead of our clock, milliseconds. */
   readonly clockSkewMsMax: number;
+  /** Why a block may not carry a piece of evidence. */
+  readonly evidenceFault: (evidence: Bytes) => string | undefined;
   readonly onDivergence: (divergence: Divergence) => void;
 }
 
@@ -119,6 +123,10 @@ function checkHeader(parts: ValidationParts, block: Block, tip: ChainTip): Verdi
   }
   if (!equalBytes(header.evidenceHash, evidenceRoot(block.evidence))) {
     return refuseBlock("evidenceRoot", "evidenceHash differs from the evidence in the block");
+  }
+  for (const [i, evidence] of block.evidence.entries()) {
+    const fault = parts.evidenceFault(evidence);
+    if (fault !== undefined) return refuseBlock("evidence", `evidence ${i}: ${fault}`);
   }
   return undefined;
 }

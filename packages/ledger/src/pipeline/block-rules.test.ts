@@ -1,7 +1,7 @@
 /** Goal: a ledger's rule sees every block, changes limits and survives restarts. Method: small rules. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { equalBytes, hashLedgerParams, toHex, utf8 } from "@hanse/protocol";
+import { equalBytes, evidenceRoot, hashLedgerParams, toHex, utf8 } from "@hanse/protocol";
 import {
   createRigGenesis,
   createRigNode,
@@ -26,6 +26,7 @@ function createLimitRule(rig: RigGenesis, at: number, seen: BlockFacts[]): Block
       if (now) state.putKv("rule", KEY, Uint8Array.of(1));
       return { validatorUpdates: [], changed: now, rulesChanged: now };
     },
+    evidenceFault: (evidence) => (evidence.length > 3 ? "more than three bytes" : undefined),
     inForce(state) {
       const limited = state.getKv("rule", KEY) !== undefined;
       const changed = limited ? { ...params, blockTransactionsMax: 1 } : params;
@@ -85,4 +86,20 @@ test("what a rule changes is state and wants a proof; a rule that fails stops th
   });
   assert.match(broken.ledger.halted ?? "", /rule limit failed on block 1/);
   assert.equal(broken.alarms[0]?.fatal, true);
+});
+
+test("a draft leaves out what the rule refuses as evidence, and no vote is given for it", async () => {
+  const rig = await createRigGenesis();
+  const node = await createRigNode(rig, { rule: createLimitRule(rig, 9, []) });
+  const short = Uint8Array.of(1, 2);
+  const long = Uint8Array.of(1, 2, 3, 4);
+  const block = await draft(rig, node, 0, [long, short]);
+  assert.deepEqual(block.evidence, [short]);
+  const verdict = await node.ledger.validateBlock(block, decide(rig, block).hash);
+  assert.deepEqual(verdict, { ok: true });
+  const evidence = [short, long];
+  const header = { ...block.header, evidenceHash: evidenceRoot(evidence) };
+  const bad = { ...block, header, evidence };
+  const refused = await node.ledger.validateBlock(bad, decide(rig, bad).hash);
+  assert.match(refused.ok ? "" : refused.reason, /BLOCK_EVIDENCE: evidence 1: more than three/);
 });

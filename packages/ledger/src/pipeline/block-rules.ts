@@ -41,6 +41,11 @@ export interface RulesInForce {
 export interface BlockRule {
   readonly name: string;
   afterBlock(facts: BlockFacts, state: StateOverlay): RuleResult;
+  /**
+   * Why a block may not carry this piece of evidence; undefined = it may. Deterministic on the state
+   * below the block. Form and signatures are the ordering engine's to check.
+   */
+  evidenceFault(evidence: Bytes, state: StateView): string | undefined;
   /** Read back from the state, so that a restart finds what governance decided. */
   inForce(state: StateView): RulesInForce;
 }

@@ -237,6 +237,9 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
     }
   }
 
+  const { rule } = options;
+  const evidenceFault = (evidence: Bytes) => rule?.evidenceFault(evidence, store.state);
+
   const chain = createChain({
     ledgerId,
     tip: startTip,
@@ -253,6 +256,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       preparer,
       clock,
       fuel,
+      evidenceFault,
       buildTimeMs: limits.buildTimeMs,
       transactionsTarget: limits.blockTransactionsTarget,
     },
@@ -265,6 +269,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       engines,
       verifyBatch: options.verifyBatch,
       clockSkewMsMax: limits.clockSkewMsMax,
+      evidenceFault,
     },
     execution: {
       ledgerId,
@@ -272,7 +277,7 @@ export async function createLedger(options: LedgerOptions): Promise<Ledger> {
       engines,
       resolveSender: options.resolveSender,
       senderRows: options.senderRows,
-      rule: options.rule,
+      rule,
     },
     log,
     metrics,

@@ -6,6 +6,7 @@ import { type BlockFacts, type BlockRule, NO_RULE_RESULT, type RuleResult } from
 import {
   applyUpdates,
   createPolicy,
+  decodeEvidence,
   type EngineSwitch,
   type Height,
   type PolicyFacts,
@@ -27,7 +28,7 @@ import {
 } from "@hanse/protocol";
 import type { StateOverlay, StateView } from "@hanse/state";
 import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
-import { recordEvidence } from "./evidence-record.ts";
+import { isRecorded, recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
 import {
   currentEra,
@@ -199,6 +200,16 @@ export function createGovernanceRule(): BlockRule {
         changed: judged || drained || waiting || validatorUpdates.length > 0,
         rulesChanged: rulesChangedAt(state) === height,
       };
+    },
+    evidenceFault(bytes, state) {
+      try {
+        const evidence = decodeEvidence(bytes);
+        if (!isRecorded(state, evidence)) return undefined;
+        return `the offence of ${evidence.validator} at height ${evidence.height} is on the ledger`;
+      } catch (error) {
+        if (error instanceof HanseError) return error.message;
+        throw error;
+      }
     },
     inForce(state) {
       const { params, change } = readRules(state);

@@ -10,8 +10,9 @@ import {
   toHex,
   utf8,
 } from "@hanse/protocol";
-import { createRigNode, keyOf } from "../../../ledger/src/testing/ledger-rig.ts";
+import { createRigNode, draft, keyOf } from "../../../ledger/src/testing/ledger-rig.ts";
 import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
+import { createGovernanceRule } from "./governance-rule.ts";
 import { orderingSchedule } from "./ordering-schedule.ts";
 import { newestSet, validatorSetAt } from "./validator-sets.ts";
 
@@ -247,8 +248,19 @@ test("proven equivocation costs the vote where the set can do without it, and co
     [["b/node-1", 0]],
   );
   assert.equal(guilty.changed, true);
-  const again = await g.block([evidence("b/node-1", 1)]);
-  assert.deepEqual([again.validatorUpdates, again.changed], [[], false]);
+  const { tip } = g.node.ledger;
+  const repeated = await draft(g.rig, g.node, 0, [
+    evidence("b/node-1", 1),
+    evidence("c/node-1", 1),
+  ]);
+  assert.equal(repeated.evidence.length, 1, "what is on the ledger is not drafted again");
+  const rule = createGovernanceRule();
+  assert.match(
+    rule.evidenceFault(evidence("b/node-1", 1), state(g))!,
+    /b\/node-1 at height 1 is on/,
+  );
+  assert.match(rule.evidenceFault(Uint8Array.of(7), state(g))!, /evidence/);
+  assert.equal(g.node.ledger.tip, tip);
   const list = g.query("evidence") as unknown as { validator: string; consequence: string }[];
   assert.deepEqual(
     list.map(({ validator, consequence }) => [validator, consequence]),
