@@ -16,6 +16,7 @@ const commands = {
   check: ["scripts/check.ts"],
   bench: ["bench/main.ts"],
   sim: ["test/simulation/main.ts"],
+  faults: ["scripts/faults/main.ts"],
 };
 
 function say(text) {
