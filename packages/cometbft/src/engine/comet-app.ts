@@ -12,8 +12,10 @@ import {
 } from "@hanse/ordering";
 import {
   type Block,
+  type BlockHeader,
   type Bytes,
   COMET_FLAGS,
+  cometAppHash,
   cometChainId,
   compareBytes,
   decodeBlock,
@@ -59,6 +61,13 @@ interface Executed {
   readonly hash: Hash;
   readonly result: ExecutionResult;
   readonly updates: readonly CometUpdate[];
+  readonly appHash: Hash;
+}
+
+/** What CometBFT's application hash stands for; see `cometAppHash`. */
+interface Anchor {
+  readonly stateRoot: Hash;
+  readonly blockHash: Hash;
 }
 
 /** Changes of CometBFT's set: powers by key, those that leave with 0; in one order on all nodes. */
@@ -100,8 +109,8 @@ export class CometApp {
   readonly #sets = new Map<Height, ValidatorSet>();
   #parent: Parent;
   #lastSetChangeHeight: Height;
-  /** State root after the last durable height: CometBFT's application hash. */
-  #durable: { readonly height: Height; readonly stateRoot: Hash };
+  /** The last durable height and CometBFT's application hash after it. */
+  #durable: { readonly height: Height; readonly appHash: Hash };
   /** Executed and not durable yet. */
   #executed: Executed | undefined;
   #switch: EngineSwitch | undefined;
@@ -111,14 +120,14 @@ export class CometApp {
   private constructor(
     options: CometEngineOptions,
     events: CometAppEvents,
-    start: { readonly info: AppInfo; readonly parent: Parent; readonly changedAt: Height },
+    start: { readonly appHash: Hash; readonly parent: Parent; readonly changedAt: Height },
   ) {
     this.#options = options;
     this.#events = events;
     this.#epoch = options.engineEpoch ?? 0;
     this.#initialHeight = options.initialHeight ?? 1;
     this.#parent = start.parent;
-    this.#durable = start.info;
+    this.#durable = { height: start.parent.height, appHash: start.appHash };
     this.#lastSetChangeHeight = start.changedAt;
     const { height } = start.parent;
     for (const at of [height, height + 1, height + 2]) {
@@ -135,16 +144,18 @@ export class CometApp {
     const { height } = info;
     if (height === 0) {
       const parent = { height, hash: options.ledgerId, time: options.genesisTime };
-      return new CometApp(options, events, { info, parent, changedAt: 1 });
+      const appHash = cometAppHash(info.stateRoot, parent.hash);
+      return new CometApp(options, events, { appHash, parent, changedAt: 1 });
     }
-    const [stored] = await options.blocks.blocks(height, height, 1);
-    const header = stored === undefined ? undefined : decodeBlock(stored.bytes).header;
-    if (header === undefined || !equalBytes(hashHeader(header), info.blockHash)) {
-      throw mismatch(`the ledger says height ${height} but its block is missing or another`);
+    const header = await readHeader(options, height);
+    if (!equalBytes(hashHeader(header), info.blockHash)) {
+      throw mismatch(`the ledger says height ${height} but its block is another one`);
     }
     const parent = { height, hash: info.blockHash, time: header.time };
     const changedAt = header.lastSetChangeHeight;
-    const app = new CometApp(options, events, { info, parent, changedAt });
+    const { stateRoot, blockHash } = await findAnchor(options, info, header);
+    const appHash = cometAppHash(stateRoot, blockHash);
+    const app = new CometApp(options, events, { appHash, parent, changedAt });
     if (!equalBytes(app.#set(height + 1).hash, header.nextValidatorsHash)) {
       throw mismatch(`block ${height} names another validator set above it than the ledger`);
     }
@@ -236,7 +247,7 @@ export class CometApp {
       );
     }
     this.#events.onHandshake();
-    const { height, stateRoot } = this.#durable;
+    const { height, appHash } = this.#durable;
     const begun = height >= this.#initialHeight;
     return {
       info: {
@@ -244,7 +255,7 @@ export class CometApp {
         version: "1",
         appVersion: 0,
         lastBlockHeight: begun ? height : 0,
-        lastBlockAppHash: begun ? stateRoot : new Uint8Array(0),
+        lastBlockAppHash: begun ? appHash : new Uint8Array(0),
       },
     };
   }
@@ -269,7 +280,7 @@ export class CometApp {
     }
     const nothing = { ...this.set, members: [] };
     const validators = toCometUpdates(nothing, this.set);
-    return { initChain: { validators, appHash: this.#durable.stateRoot } };
+    return { initChain: { validators, appHash: this.#durable.appHash } };
   }
 
   #place(): BlockPlace {
@@ -364,7 +375,9 @@ export class CometApp {
     this.#parent = { height, hash, time: block.header.time };
     if (result.engineSwitch !== undefined) this.#switch = result.engineSwitch;
     const updates = toCometUpdates(place.nextSet, following);
-    this.#executed = { block, hash, result, updates };
+    const appHash =
+      block.transactions.length > 0 ? cometAppHash(result.stateRoot, hash) : this.#durable.appHash;
+    this.#executed = { block, hash, result, updates, appHash };
     this.#events.onFinal({
       block,
       proposals: this.#proposals,
@@ -376,11 +389,11 @@ export class CometApp {
     return this.#finalized(this.#executed);
   }
 
-  #finalized({ block, result, updates }: Executed): AbciResponse {
+  #finalized({ block, updates, appHash }: Executed): AbciResponse {
     // Outcomes are ours to prove: CometBFT gets one and the same answer for each.
     const txResults = Array.from({ length: block.transactions.length + 1 }, empty);
     return {
-      finalizeBlock: { txResults, validatorUpdates: updates, appHash: result.stateRoot },
+      finalizeBlock: { txResults, validatorUpdates: updates, appHash },
     };
   }
 
@@ -396,14 +409,37 @@ export class CometApp {
   async #commit(): Promise<AbciResponse> {
     const executed = this.#executed;
     if (executed === undefined) throw mismatch("CometBFT commits a block that it has not decided");
-    const { block, result } = executed;
+    const { block, result, appHash } = executed;
     await this.#options.app.commit(result.height);
-    this.#durable = { height: result.height, stateRoot: result.stateRoot };
+    this.#durable = { height: result.height, appHash };
     this.#executed = undefined;
     this.#events.onCommitted(block, this.#set(result.height));
     if (this.#ended && this.#switch?.at === result.height) this.#options.onSwitch?.(this.#switch);
     return { commit: { retainHeight: 0 } };
   }
+}
+
+async function readHeader(options: CometEngineOptions, height: Height): Promise<BlockHeader> {
+  const [stored] = await options.blocks.blocks(height, height, 1);
+  if (stored === undefined) throw mismatch(`block ${height} is missing in the ledger's store`);
+  return decodeBlock(stored.bytes).header;
+}
+
+/** The last block with transactions at or below the tip, or what this engine began above. */
+async function findAnchor(
+  options: CometEngineOptions,
+  info: AppInfo,
+  tip: BlockHeader,
+): Promise<Anchor> {
+  const lowest = options.initialHeight ?? 1;
+  let anchor: Anchor = info;
+  let header = tip;
+  while (header.txCount === 0 && header.height >= lowest) {
+    anchor = { stateRoot: header.prevStateRoot, blockHash: header.parentHash };
+    if (header.height === 1) break;
+    header = await readHeader(options, header.height - 1);
+  }
+  return anchor;
 }
 
 function empty() {

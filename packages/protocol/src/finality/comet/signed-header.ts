@@ -161,6 +161,15 @@ export function cometChainId(ledgerId: Hash, engineEpoch: number): string {
   return `${toHex(ledgerId.subarray(0, 20))}.${engineEpoch}`;
 }
 
+/**
+ * CometBFT's `app_hash` after a block: over the state root after, and the header hash of, the last
+ * block that holds transactions. It stays the same over empty ones, so that CometBFT, which makes a
+ * block of its own whenever it changes, falls silent on an idle ledger.
+ */
+export function cometAppHash(stateRoot: Hash, blockHash: Hash): Hash {
+  return sha256(concatBytes(stateRoot, blockHash));
+}
+
 /** What a validator signs who is for the commit's block: length, then the canonical vote. */
 export function precommitMessage(
   commit: CometCommit,
