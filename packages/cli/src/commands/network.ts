@@ -1,6 +1,8 @@
 /** `hanse network`: create a network's folder, bring its nodes up and down, look at them. */
 import { readFileSync } from "node:fs";
 import {
+  GENESIS_ORDERINGS,
+  type GenesisOrdering,
   genesisFromJson,
   genesisValidatorSet,
   type QuorumRule,
@@ -40,6 +42,7 @@ interface CreateOptions {
   readonly orgs?: string;
   readonly solo?: boolean;
   readonly quorum: QuorumRule;
+  readonly ordering: GenesisOrdering;
   readonly name: string;
   readonly portBase: number;
 }
@@ -64,6 +67,12 @@ export function addNetworkCommands(program: Command, run: Runner): void {
       parseQuorum,
       "byzantine",
     )
+    .option(
+      "--ordering <engine>",
+      "who orders the blocks: builtin; cometbft, a process of its own beside each node",
+      parseOrdering,
+      "builtin",
+    )
     .option("--name <name>", "name of the network", "hanse-local")
     .option(
       "--port-base <port>",
@@ -78,6 +87,7 @@ Examples:
   hanse network create --orgs 4
   hanse network create --orgs harbour,court,notary --dir ./trial
   hanse network create --orgs 3 --quorum crash
+  hanse network create --orgs 4 --ordering cometbft
   hanse network create --solo
 `,
     )
@@ -88,6 +98,7 @@ Examples:
           template: templateOf(options),
           portBase: options.portBase,
           quorum: options.quorum,
+          ordering: options.ordering,
           now: Date.now(),
         });
         showCreated(context, created, options.quorum);
@@ -175,6 +186,11 @@ function templateOf(options: CreateOptions): NetworkTemplate {
 function parseQuorum(text: string): QuorumRule {
   if (text === "byzantine" || text === "crash") return text;
   return usageError(`--quorum ${text}: expected byzantine or crash`);
+}
+
+function parseOrdering(text: string): GenesisOrdering {
+  const found = GENESIS_ORDERINGS.find((name) => name === text);
+  return found ?? usageError(`--ordering ${text}: expected ${GENESIS_ORDERINGS.join(" or ")}`);
 }
 
 /** How many of so many validators with one vote each may be gone while the ledger goes on. */

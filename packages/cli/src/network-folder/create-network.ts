@@ -6,6 +6,7 @@ import {
   DEFAULT_LEDGER_PARAMS,
   encodeGenesis,
   type GenesisDocument,
+  type GenesisOrdering,
   genesisToJson,
   HanseError,
   type LedgerParams,
@@ -15,6 +16,7 @@ import {
   toHex,
 } from "@hanse/protocol";
 import { createAccountKey, saveAccountKey } from "./account-key.ts";
+import { writeCometHomes } from "./comet-homes.ts";
 import { findFreePorts } from "./free-ports.ts";
 import {
   type NetworkFolder,
@@ -33,6 +35,8 @@ export interface CreateNetworkOptions {
   readonly portBase?: number;
   /** By which rule validators agree; `byzantine` unless said. */
   readonly quorum?: QuorumRule;
+  /** Who orders the blocks; `builtin` unless said. */
+  readonly ordering?: GenesisOrdering;
   readonly params?: Partial<LedgerParams>;
   /** Node settings on top of those that every node gets, e.g. another log level. */
   readonly nodeSettings?: Parameters<typeof renderConfigToml>[0];
@@ -71,11 +75,16 @@ interface PlannedNode extends NodeManifest {
   readonly keys: NodeKeys;
 }
 
-async function planNodes(template: NetworkTemplate, portBase?: number): Promise<PlannedNode[]> {
+async function planNodes(
+  template: NetworkTemplate,
+  ordering: GenesisOrdering,
+  portBase?: number,
+): Promise<PlannedNode[]> {
   const ids = template.organizations.flatMap((org) =>
     Array.from({ length: org.nodes }, (_, i) => ({ org: org.id, name: `node-${i + 1}` })),
   );
-  const ports = await findFreePorts(2 * ids.length, portBase);
+  const count = ids.length;
+  const ports = await findFreePorts((ordering === "cometbft" ? 4 : 2) * count, portBase);
   return Promise.all(
     ids.map(async ({ org, name }, i) => ({
       id: `${org}/${name}`,
@@ -83,7 +92,10 @@ async function planNodes(template: NetworkTemplate, portBase?: number): Promise<
       folder: path.join("nodes", `${org}-${name}`),
       // API ports first and together: they are what people type.
       apiPort: ports[i]!,
-      networkPort: ports[ids.length + i]!,
+      networkPort: ports[count + i]!,
+      ...(ordering === "cometbft"
+        ? { comet: { linkPort: ports[2 * count + i]!, rpcPort: ports[3 * count + i]! } }
+        : {}),
       keys: await createNodeKeys(`${org}/${name}`),
     })),
   );
@@ -94,7 +106,8 @@ async function fillFolder(
   template: NetworkTemplate,
   options: CreateNetworkOptions,
 ): Promise<NetworkFolder> {
-  const nodes = await planNodes(template, options.portBase);
+  const ordering = options.ordering ?? "builtin";
+  const nodes = await planNodes(template, ordering, options.portBase);
   const people = template.organizations.flatMap((org) =>
     org.people.map((person) => ({
       ...createAccountKey(person.name),
@@ -124,7 +137,7 @@ async function fillFolder(
       quorum: options.quorum ?? "byzantine",
       members: nodes.map((node) => ({ id: node.id, vote: 1, propose: 1 })),
     },
-    ordering: "builtin",
+    ordering,
     policy: "fixed",
     engines: GENESIS_ENGINES,
     params: { ...DEFAULT_LEDGER_PARAMS, ...options.params },
@@ -151,7 +164,9 @@ async function fillFolder(
     nodes: nodes.map(({ keys: _keys, ...node }) => node),
   };
   saveManifest(folder, manifest);
-  return resolveNetworkFolder(folder, manifest);
+  const network = resolveNetworkFolder(folder, manifest);
+  await writeCometHomes(network);
+  return network;
 }
 
 function writeNodeFolder(
@@ -165,7 +180,7 @@ function writeNodeFolder(
   mkdirSync(path.join(nodeFolder, "logs"), { recursive: true });
   node.keys.save(path.join(nodeFolder, "keys"));
   writeFileSync(path.join(nodeFolder, "genesis.json"), genesisJson);
-  const { api, network, node: nodeSection, ...more } = options.nodeSettings ?? {};
+  const { api, network, comet, node: nodeSection, ...more } = options.nodeSettings ?? {};
   const toml = renderConfigToml({
     ...more,
     node: { ...nodeSection, id: node.id },
@@ -178,6 +193,7 @@ function writeNodeFolder(
         .filter((other) => other !== node)
         .map((other) => ({ id: other.id, address: `127.0.0.1:${other.networkPort}` })),
     },
+    ...(node.comet === undefined ? {} : { comet: { ...comet, rpcPort: node.comet.rpcPort } }),
   });
   const title = `# Node ${node.id} of network ${options.template.network}. Every key: hanse config print`;
   writeFileSync(path.join(nodeFolder, "node.toml"), `${title}\n${toml}`);

@@ -21,6 +21,8 @@ export interface NodeManifest {
   readonly folder: string;
   readonly apiPort: number;
   readonly networkPort: number;
+  /** On a ledger that CometBFT orders: ports of its links and of its RPC. */
+  readonly comet?: { readonly linkPort: number; readonly rpcPort: number };
 }
 
 export interface NetworkManifest {

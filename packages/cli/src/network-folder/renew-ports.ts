@@ -4,6 +4,7 @@ import { type NodeConfigInput, renderConfigToml } from "@hanse/node";
 import { HanseError } from "@hanse/protocol";
 import { parse } from "smol-toml";
 import { findRunningProcess } from "../processes/node-process.ts";
+import { writeCometHomes } from "./comet-homes.ts";
 import { findFreePorts } from "./free-ports.ts";
 import {
   type NetworkFolder,
@@ -26,13 +27,17 @@ export async function renewPorts(
     );
   }
   const count = network.nodes.length;
-  const ports = await findFreePorts(2 * count, portBase);
+  const hasComet = network.nodes.some((node) => node.comet !== undefined);
+  const ports = await findFreePorts((hasComet ? 4 : 2) * count, portBase);
   const manifest: NetworkManifest = {
     ...network.manifest,
     nodes: network.manifest.nodes.map((node, i) => ({
       ...node,
       apiPort: ports[i]!,
       networkPort: ports[count + i]!,
+      ...(hasComet
+        ? { comet: { linkPort: ports[2 * count + i]!, rpcPort: ports[3 * count + i]! } }
+        : {}),
     })),
   };
   const renewed = resolveNetworkFolder(network.folder, manifest);
@@ -52,6 +57,7 @@ export async function renewPorts(
           address: addresses.get(peer.id) ?? peer.address,
         })),
       },
+      ...(node.comet === undefined ? {} : { comet: { ...old.comet, rpcPort: node.comet.rpcPort } }),
     };
     writeFileSync(
       node.configFile,
@@ -59,5 +65,6 @@ export async function renewPorts(
     );
   }
   saveManifest(network.folder, manifest);
+  await writeCometHomes(renewed);
   return renewed;
 }

@@ -19,6 +19,7 @@ import { HanseError, signMessage, toHex, type ValidatorSet } from "@hanse/protoc
 import type { NodeConfig } from "../config/schema.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import type { NodeIdentity } from "./node-identity.ts";
+import { openComet } from "./open-comet.ts";
 
 export interface OrderingParts {
   readonly config: NodeConfig;
@@ -60,10 +61,11 @@ async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Pro
   parts.log.warn({ reason, floor }, "AMNESIA ACCEPTED: this key votes again from here");
 }
 
-/** @throws HanseError `NODE_AMNESIA` */
+/** @throws HanseError `NODE_AMNESIA`, `COMET_BINARY` */
 export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
+  if (genesis.ordering === "cometbft") return openComet(parts);
   const signer = openSigner({
     disk,
     id: config.node.id,

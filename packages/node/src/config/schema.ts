@@ -289,6 +289,26 @@ export const CONFIG_SCHEMA = {
       description: "Waiting work without a final block for this long counts as stalled.",
     },
   },
+  comet: {
+    home: {
+      kind: "path",
+      default: "comet",
+      description: "CometBFT's home folder, on a ledger that CometBFT orders.",
+    },
+    rpcPort: {
+      kind: "integer",
+      default: 26_657,
+      min: 1,
+      max: 65_535,
+      unit: "port",
+      description: "Port of CometBFT's RPC on 127.0.0.1, as in its config.toml.",
+    },
+    binary: {
+      kind: "path",
+      optional: true,
+      description: "CometBFT's program; unset: COMETBFT_BIN, PATH, then ~/.cache/hanse/bin.",
+    },
+  },
   mempool: {
     transactionsMax: {
       kind: "integer",
