@@ -19,6 +19,7 @@ export const rooms: readonly {
   { name: "storage", pure: false },
   { name: "network", pure: false },
   { name: "cometbft", pure: false, only: ["protocol", "ordering"] },
+  { name: "etcd", pure: false, only: ["protocol", "ordering"] },
   { name: "verifier", pure: true, only: ["protocol"] },
   { name: "api", pure: false, only: ["protocol"] },
   { name: "sdk", pure: false, only: ["protocol", "api", "verifier"] },

@@ -1,0 +1,128 @@
+/** The follower's part: checks what a leader offers and vouches for it once it is on the disk. */
+import { bodyFromBytes } from "@hanse/ordering";
+import { equalBytes, HanseError, type Hash } from "@hanse/protocol";
+import type { BodyStore } from "../bodies/body-store.ts";
+import { orderedMessage } from "../order/ordering-record.ts";
+import type { WireMessage } from "../wire/messages.ts";
+import type { Body, EtcdEngineOptions } from "./options.ts";
+import type { Progress } from "./progress.ts";
+
+/** Offers for heights that are not open yet: the newest few. */
+const WAITING_MAX = 4;
+
+type Offer = Extract<WireMessage, { t: "offer" }>;
+
+export interface AcceptorOptions {
+  readonly engine: EtcdEngineOptions;
+  readonly engineEpoch: number;
+  readonly bodies: BodyStore;
+  readonly progress: Progress;
+  readonly stopped: () => boolean;
+  readonly send: (to: string, message: WireMessage) => void;
+  readonly onRefused: (proposer: string, reason: string) => void;
+}
+
+export class Acceptor {
+  readonly #options: AcceptorOptions;
+  #waiting: { readonly from: string; readonly offer: Offer; readonly body: Body }[] = [];
+  /** One offer is checked at a time. */
+  #work: Promise<void> = Promise.resolve();
+  #queued = 0;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+  }
+
+  /** @throws HanseError of kind `malformed` when the block's body is not its header's. */
+  receive(from: string, offer: Offer): void {
+    const { progress } = this.#options;
+    const body = bodyFromBytes(offer.block);
+    const { height } = body.block.header;
+    if (height <= progress.tip.height) return;
+    if (height > progress.tip.height + 1) {
+      this.#waiting = [...this.#waiting.slice(1 - WAITING_MAX), { from, offer, body }];
+      return;
+    }
+    this.#enqueue(from, offer, body);
+  }
+
+  /** The height above a new tip is open. */
+  follow(): void {
+    const { progress } = this.#options;
+    const open = progress.tip.height + 1;
+    const ready = this.#waiting.filter(({ body }) => body.block.header.height === open);
+    this.#waiting = this.#waiting.filter(({ body }) => body.block.header.height > open);
+    for (const { from, offer, body } of ready) this.#enqueue(from, offer, body);
+  }
+
+  #enqueue(from: string, offer: Offer, body: Body): void {
+    // A leader repeats itself; what is dropped here comes again.
+    if (this.#queued >= WAITING_MAX) return;
+    this.#queued++;
+    this.#work = this.#work
+      .then(() => this.#accept(from, offer, body))
+      .catch((error: unknown) => {
+        this.#options.onRefused(from, error instanceof Error ? error.message : String(error));
+      })
+      .finally(() => {
+        this.#queued--;
+      });
+  }
+
+  /** Resolves when nothing is being checked. */
+  idle(): Promise<void> {
+    return this.#work;
+  }
+
+  async #accept(from: string, offer: Offer, body: Body): Promise<void> {
+    const { engine, bodies, progress, stopped, send, onRefused } = this.#options;
+    const { header } = body.block;
+    const { height } = header;
+    const { term, signature } = offer;
+    if (stopped() || height !== progress.tip.height + 1) return;
+    const kept = bodies.get(height);
+    if (kept !== undefined && kept.term > term) return;
+    if (kept !== undefined && kept.term === term) {
+      // Read back after a start it may not be durable yet.
+      await engine.disk.sync();
+      if (equalBytes(kept.hash, body.hash)) send(from, { t: "stored", height, hash: body.hash });
+      return;
+    }
+    const misfit = header.proposer !== from ? `offered by ${from}` : progress.misfit(body.block);
+    if (misfit !== undefined) return onRefused(from, `block ${height}: ${misfit}`);
+    if (body.bytes.length > engine.blockBytesMax) {
+      return onRefused(from, `block ${height}: ${body.bytes.length} bytes`);
+    }
+    if (!(await this.#isSigned(header.proposer, height, term, body.hash, signature))) {
+      return onRefused(from, `block ${height}: the leader's signature does not hold`);
+    }
+    const verdict = await engine.app.validateBlock(body.block, body.hash);
+    if (stopped() || height !== progress.tip.height + 1) return;
+    if (!verdict.ok) return onRefused(from, `block ${height}: ${verdict.reason}`);
+    try {
+      await bodies.save({ height, hash: body.hash, term, block: body.bytes });
+    } catch (error) {
+      if (error instanceof HanseError && error.code === "ETCD_BODIES") {
+        return onRefused(from, error.message);
+      }
+      throw error;
+    }
+    if (!stopped()) send(from, { t: "stored", height, hash: body.hash });
+  }
+
+  async #isSigned(
+    proposer: string,
+    height: number,
+    term: number,
+    blockHash: Hash,
+    signature: Uint8Array,
+  ): Promise<boolean> {
+    const { engine, engineEpoch, progress } = this.#options;
+    const key = progress.set.members.find(({ id }) => id === proposer)?.key;
+    if (key === undefined) return false;
+    const { ledgerId } = engine;
+    const message = orderedMessage({ ledgerId, engineEpoch, height, term, blockHash });
+    const [holds] = await engine.verify([{ key, message, signature }]);
+    return holds === true;
+  }
+}
