@@ -64,6 +64,7 @@ create table ${s}."$blocks" (
   changes bytea not null
 );
 create index on ${s}."$blocks" (valid_until_max);
+${createHeaderTable(schemaName)}
 create table ${s}."$removed" (
   name text collate "C" not null,
   key bytea not null,
@@ -82,6 +83,15 @@ alter table ${s}."$tree" alter leaves set storage external;
 ${createIndexPart(schemaName, 0)}
 comment on schema ${s} is 'One Hanse ledger. Read as you like; only the node writes.';
 `;
+}
+
+/** Headers that hand over to another validator set, of blocks that are no longer kept. */
+export function createHeaderTable(schemaName: string): string {
+  return `create table if not exists ${quoteName(schemaName)}."$headers" (
+  height bigint primary key,
+  header bytea not null,
+  certificate bytea not null
+);`;
 }
 
 export function indexPartName(part: number): string {

@@ -18,6 +18,8 @@ import {
   decodeRowValue,
   decodeSchemaValue,
   decodeSequenceValue,
+  encodeFinalityProof,
+  encodeHeader,
   equalBytes,
   HanseError,
   type Hash,
@@ -75,11 +77,23 @@ function wrong(what: string): never {
   throw new HanseError("STORAGE_SNAPSHOT", "corrupt", `the snapshot does not hold: ${what}`);
 }
 
+/** Height of what is there; below 0 when nothing is that could answer. */
+async function readHeight(client: SqlClient, ledgerId: Hash): Promise<number> {
+  const schemaName = ledgerSchemaName(ledgerId);
+  const { rows } = await client.query("select 1 from pg_namespace where nspname = $1", [
+    schemaName,
+  ]);
+  if (rows.length === 0) return LOADING_HEIGHT;
+  const { rows: meta } = await client.query(`select height from ${quoteName(schemaName)}."$meta"`);
+  return Number(meta[0]?.[0] ?? LOADING_HEIGHT);
+}
+
 /**
+ * @returns false when the ledger there is as far already, and was left as it is.
  * @throws HanseError `STORAGE_SNAPSHOT` when the content is not the certified one; `STORAGE_*` of
  * the database. Either way nothing but an unloaded ledger is left.
  */
-export async function loadSnapshot(options: LoadSnapshotOptions): Promise<void> {
+export async function loadSnapshot(options: LoadSnapshotOptions): Promise<boolean> {
   const client = await SqlClient.connect(options.url, [
     "set jit = off",
     // Nothing is lost that could not be loaded again, and the last commit waits for all before.
@@ -87,8 +101,11 @@ export async function loadSnapshot(options: LoadSnapshotOptions): Promise<void> 
   ]);
   try {
     await lockLedger(client, options.ledgerId);
+    const { height } = options.manifest.content;
+    if ((await readHeight(client, options.ledgerId)) >= height) return false;
     await recreateLedgerTables(client, options.ledgerId, LOADING_HEIGHT);
     await new SnapshotLoader(client, options).load();
+    return true;
   } catch (error) {
     throw storageError(error, "loading a snapshot");
   } finally {
@@ -323,7 +340,19 @@ class SnapshotLoader {
 
   async #finish(root: Hash): Promise<void> {
     const { height, blockHash, resultsRoot } = this.#content;
-    const meta = `${quoteName(this.#schemaName)}."$meta"`;
+    const schema = quoteName(this.#schemaName);
+    const meta = `${schema}."$meta"`;
+    // What led here leads others here as well.
+    for (const proof of this.#options.manifest.chain.headers.slice(0, -1)) {
+      await this.#client.query(
+        `insert into ${schema}."$headers" (height, header, certificate) values ($1, $2, $3)`,
+        [
+          proof.header.height,
+          Buffer.from(encodeHeader(proof.header)),
+          Buffer.from(encodeFinalityProof(proof)),
+        ],
+      );
+    }
     await this.#writer.writeTree(this.#segments.due(height, true), root);
     await this.#client.run(`analyze ${meta}`);
     await this.#client.run("set synchronous_commit = on");

@@ -134,6 +134,20 @@ class Chain {
   }
 }
 
+const schemaOf = (ledgerId: Hash) => `ledger_${toHex(ledgerId).slice(0, 16)}`;
+
+async function inDatabase(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+const dropLedger = (ledgerId: Hash) => inDatabase(`drop schema "${schemaOf(ledgerId)}" cascade`);
+
 async function openChain(name: string): Promise<Chain> {
   const ledgerId = sampleLedgerId(name);
   const store = await openStore(ledgerId);
@@ -197,8 +211,11 @@ test("written while blocks go on, loaded elsewhere: the same state, which goes o
   const tenth = await chain.store.info();
   const expected = await chain.store.search({ table: "1_accounts", limit: 100 });
   await chain.store.close();
+  // A ledger that is further already stays as it is.
+  assert.equal(await loadSnapshot(loadOptions(manifest, path.join(folder, "6"))), false);
+  await dropLedger(chain.ledgerId);
 
-  await loadSnapshot(loadOptions(manifest, path.join(folder, "6")));
+  assert.equal(await loadSnapshot(loadOptions(manifest, path.join(folder, "6"))), true);
   const store = await openStore(chain.ledgerId);
   const info = await store.info();
   assert.equal(info.height, 6);
@@ -243,6 +260,7 @@ test("a node that joined by a snapshot writes the same snapshot as the others", 
   const link = { ...chain.link };
   const { certificate } = (await chain.store.block(3))!;
   await chain.store.close();
+  await dropLedger(chain.ledgerId);
 
   await loadSnapshot(loadOptions(manifest, path.join(folder, "3")));
   const store = await openStore(chain.ledgerId);
@@ -270,6 +288,7 @@ test("what does not hold is refused, and the next start finds an empty ledger", 
   const content = await writing;
   const manifest = await completeManifest(chain, content);
   await chain.store.close();
+  await dropLedger(chain.ledgerId);
   const at = path.join(folder, "3");
   const chunk = fs.readFileSync(path.join(at, chunkFile(0)));
 
@@ -335,11 +354,9 @@ test("a database that is not what was committed makes no snapshot; one at a time
   await assert.rejects(chain.store.writeSnapshot({ height: 2, folder }), {
     code: "STORAGE_SNAPSHOT",
   });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  const schema = `ledger_${toHex(chain.ledgerId).slice(0, 16)}`;
-  await client.query(`update "${schema}"."1_accounts" set amount = 77 where id = 3`);
-  await client.end();
+  await inDatabase(
+    `update "${schemaOf(chain.ledgerId)}"."1_accounts" set amount = 77 where id = 3`,
+  );
   const writing = chain.store.writeSnapshot({ height: 3, folder });
   await assert.rejects(chain.store.writeSnapshot({ height: 4, folder }), {
     code: "STORAGE_SNAPSHOT",

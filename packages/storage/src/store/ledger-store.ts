@@ -12,9 +12,7 @@ import type { AppInfo, SnapshotContent } from "@hanse/ordering";
 import {
   type Bytes,
   decodeOutcome,
-  encodeBlock,
   encodeFinalityProof,
-  encodeOutcome,
   type FinalityProof,
   type ForeignViewHash,
   fromUtf8,
@@ -23,7 +21,6 @@ import {
   type Outcome,
   type StateKey,
   type StateProof,
-  utf8,
   ZERO_HASH,
 } from "@hanse/protocol";
 import {
@@ -36,12 +33,12 @@ import {
   validateKey,
   validateValue,
 } from "@hanse/state";
-import { packList } from "../changes/byte-writer.ts";
 import { encodeChanges } from "../changes/change-record.ts";
 import type { EmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { runSnapshotThread, type SnapshotThread } from "../snapshot/run-snapshot-thread.ts";
 import type { BlockRow } from "../worker/block-writer.ts";
 import { type LedgerHead, NO_HEIGHT } from "../worker/ledger-database.ts";
+import { blockRowOf } from "./block-row.ts";
 import { PostgresState } from "./committed-state.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -80,6 +77,7 @@ export class PostgresLedgerStore implements LedgerStore {
   /** Being written. */
   #snapshot: SnapshotThread | undefined;
   #head: LedgerHead;
+  #lowest: number;
   /** Schemas that each applied height brings. */
   readonly #schemasAt = new Map<number, readonly TableSchema[]>();
   #failure: HanseError | undefined;
@@ -91,10 +89,12 @@ export class PostgresLedgerStore implements LedgerStore {
     readonly head: LedgerHead;
     readonly ledgerId: Hash;
     readonly url: string;
+    readonly lowest: number;
     readonly backends: Readonly<Record<string, string>>;
     readonly onFailure: (error: HanseError) => void;
   }) {
     this.#url = parts.url;
+    this.#lowest = parts.lowest;
     this.#link = parts.link;
     this.state = parts.state;
     this.#head = parts.head;
@@ -143,37 +143,8 @@ export class PostgresLedgerStore implements LedgerStore {
     }
   }
 
-  async commit({ decided, executed, result, views }: BlockCommit): Promise<void> {
-    const { block, proof } = decided;
-    const { transactions, outcomes } = executed;
-    const ids = new Uint8Array(transactions.length * 32);
-    const senders = new Uint8Array(transactions.length * 32);
-    const validUntil = new Uint8Array(transactions.length * 8);
-    const times = new DataView(validUntil.buffer);
-    let validUntilMax = 0;
-    for (const [i, transaction] of transactions.entries()) {
-      ids.set(transaction.id, i * 32);
-      senders.set(transaction.sender, i * 32);
-      times.setBigInt64(i * 8, BigInt(transaction.validUntil));
-      if (transaction.validUntil > validUntilMax) validUntilMax = transaction.validUntil;
-    }
-    const viewParts = views.flatMap((view) => [utf8(view.engine), view.hash, view.bytes]);
-    await this.#commit({
-      height: block.header.height,
-      hash: decided.hash,
-      time: block.header.time,
-      validUntilMax,
-      transactions: transactions.length,
-      ids,
-      senders: senders,
-      validUntil,
-      block: encodeBlock(block),
-      certificate: proof === undefined ? new Uint8Array(0) : encodeFinalityProof(proof),
-      outcomes: packList(outcomes.map(encodeOutcome)),
-      views: packList(viewParts),
-      stateRoot: result.stateRoot,
-      resultsRoot: result.resultsRoot,
-    });
+  async commit(commit: BlockCommit): Promise<void> {
+    await this.#commit(blockRowOf(commit));
   }
 
   async saveProof(proof: FinalityProof): Promise<void> {
@@ -259,6 +230,30 @@ export class PostgresLedgerStore implements LedgerStore {
 
   blocks(from: number, to: number, bytesMax: number): Promise<readonly StoredBlock[]> {
     return this.#link.call("blocks", { from, to, bytesMax });
+  }
+
+  header(height: number) {
+    return this.#link.call("header", height);
+  }
+
+  prunedHeight(id: Hash): Promise<number | undefined> {
+    return this.#link.call("prunedHeight", id);
+  }
+
+  get lowest(): number {
+    return this.#lowest;
+  }
+
+  /**
+   * Removes up to 256 blocks below a height; fewer or none where a start or the check of duplicates
+   * needs them. Headers that hand over to another validator set stay.
+   * @returns how many went; `lowest` says what is left.
+   */
+  async prune(below: number): Promise<number> {
+    this.#refuseAfterFailure();
+    const { lowest, removed } = await this.#link.call("prune", below);
+    this.#lowest = lowest;
+    return removed;
   }
 
   async outcomes(height: number): Promise<readonly Outcome[]> {
@@ -473,7 +468,7 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Post
     if (error.code !== "STORAGE_CLOSED") onFailure(error);
   });
   try {
-    const { head, tables, backends } = await link.call("open", {
+    const { head, tables, backends, lowest } = await link.call("open", {
       url: options.database.url,
       ledgerId: options.ledgerId,
     });
@@ -492,6 +487,7 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Post
       head: head.height === NO_HEIGHT ? { ...head, stateRoot: ZERO_HASH } : head,
       ledgerId: options.ledgerId,
       url: options.database.url,
+      lowest,
       backends,
       onFailure,
     });

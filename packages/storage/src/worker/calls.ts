@@ -4,6 +4,7 @@ import type { Query, RowKey, TableSchema } from "@hanse/state";
 import type { BlockRow } from "./block-writer.ts";
 import type { LedgerHead, OpenedTable } from "./ledger-database.ts";
 import type { WireBlock, WireEntry, WireHistory } from "./ledger-reads.ts";
+import type { Pruned } from "./prune-blocks.ts";
 
 /** Every call by name: its argument and its answer. */
 export interface DatabaseCalls {
@@ -11,6 +12,8 @@ export interface DatabaseCalls {
     readonly head: LedgerHead;
     readonly tables: readonly OpenedTable[];
     readonly backends: Readonly<Record<string, string>>;
+    /** Lowest block that is kept. */
+    readonly lowest: number;
   };
   apply(block: { height: number; changes: Uint8Array }): Hash;
   commit(row: BlockRow): void;
@@ -47,6 +50,11 @@ export interface DatabaseCalls {
     limit: number;
   }): readonly WireEntry[];
   blocks(at: { from: number; to: number; bytesMax: number }): readonly WireBlock[];
+  header(
+    height: number,
+  ): { readonly header: Uint8Array; readonly certificate: Uint8Array } | undefined;
+  prunedHeight(id: Uint8Array): number | undefined;
+  prune(below: number): Pruned;
   outcomes(height: number): readonly Uint8Array[];
   outcome(at: { height: number; index: number }): Uint8Array | undefined;
   views(height: number): readonly Uint8Array[];

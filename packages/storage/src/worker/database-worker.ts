@@ -16,6 +16,7 @@ import type {
 } from "./calls.ts";
 import { LedgerDatabase } from "./ledger-database.ts";
 import { LedgerReader } from "./ledger-reads.ts";
+import { pruneBlocks, readLowest } from "./prune-blocks.ts";
 import { SqlClient, storageError } from "./sql-client.ts";
 
 const { counter } = workerData as WorkerSetup;
@@ -44,6 +45,17 @@ const SEARCH_STATEMENT_TIMEOUT_MS = 5_000;
 /** Queries of contracts from outside hold up the executing thread, so they end earlier still. */
 const QUERY_STATEMENT_TIMEOUT_MS = 2_000;
 
+let pruning: SqlClient | undefined;
+
+/** Opened when first needed: an archive never does. */
+async function pruningClient(): Promise<SqlClient> {
+  if (pruning === undefined) {
+    pruning = await SqlClient.connect(database!.url, ["set jit = off"]);
+    clients.push(pruning);
+  }
+  return pruning;
+}
+
 const handlers: Handlers = {
   async open({ url, ledgerId }) {
     database = new LedgerDatabase(url, ledgerId);
@@ -68,7 +80,8 @@ const handlers: Handlers = {
     blockingReader = new LedgerReader(blocking, database.schemaName);
     searcher = new LedgerReader(search, database.schemaName);
     queryReader = new LedgerReader(query, database.schemaName);
-    return { ...opened, backends: { stateTree: PAIR_HASHER } };
+    const lowest = await readLowest(read, database.schemaName);
+    return { ...opened, backends: { stateTree: PAIR_HASHER }, lowest };
   },
   apply: ({ height, changes }) => database!.apply(height, changes),
   commit: (row) => database!.commit(row),
@@ -102,6 +115,12 @@ const handlers: Handlers = {
   entries: (refs, from) => from.entries(refs),
   range: ({ namespace, from: first, to, limit }, from) => from.range(namespace, first, to, limit),
   blocks: ({ from: first, to, bytesMax }, from) => from.blocks(first, to, bytesMax),
+  header: (height, from) => from.header(height),
+  prunedHeight: (id, from) => from.prunedHeight(id),
+  async prune(below) {
+    await database!.settleTree();
+    return await pruneBlocks(await pruningClient(), database!.schemaName, below);
+  },
   outcomes: (height, from) => from.outcomes(height),
   outcome: ({ height, index }, from) => from.outcome(height, index),
   views: (height, from) => from.views(height),

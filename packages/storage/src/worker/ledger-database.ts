@@ -12,7 +12,12 @@ import {
 import { leavesOf, netChanges, type StateChange, type TableSchema } from "@hanse/state";
 import { decodeChanges } from "../changes/change-record.ts";
 import { decodeBytea, quoteName } from "../rows/column-codec.ts";
-import { createLedgerTables, LAYOUT, ledgerSchemaName } from "../schema/ledger-tables.ts";
+import {
+  createHeaderTable,
+  createLedgerTables,
+  LAYOUT,
+  ledgerSchemaName,
+} from "../schema/ledger-tables.ts";
 import { type BlockRow, BlockWriter, type PreparedBlock } from "./block-writer.ts";
 import { HeldSnapshot } from "./held-snapshot.ts";
 import { lockLedger } from "./ledger-lock.ts";
@@ -130,6 +135,7 @@ export class LedgerDatabase {
     if (rows.length === 0 || (await this.#isHalfLoaded())) {
       await recreateLedgerTables(this.#client, this.#ledgerId, NO_HEIGHT);
     }
+    await this.#client.run(createHeaderTable(this.schemaName));
     return await this.#load();
   }
 
@@ -379,6 +385,16 @@ export class LedgerDatabase {
       this.#segments.due(this.#committed, true),
       this.#segments.tree.root,
     );
+  }
+
+  /**
+   * Brings the stored tree up to the committed height, so that older blocks are needed no more for a
+   * start. Does nothing while an applied block waits to be committed.
+   */
+  settleTree(): Promise<void> {
+    const done = this.#last.then(() => this.#flush());
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   prove(keys: readonly StateKey[]) {

@@ -156,6 +156,37 @@ export class LedgerReader {
     }));
   }
 
+  /** A header with its certificate, of a block that is here or that handed over to another set. */
+  async header(
+    height: number,
+  ): Promise<{ header: Uint8Array; certificate: Uint8Array } | undefined> {
+    const { rows } = await this.#client.query(
+      `select header, certificate from ${this.#table("$headers")} where height = $1`,
+      [height],
+    );
+    const [header, certificate] = rows[0] ?? [];
+    if (header === undefined || header === null) return undefined;
+    return { header: plain(header), certificate: plain(certificate!) };
+  }
+
+  /**
+   * Height of a transaction whose block is not kept any more, told by the first bytes of its id.
+   */
+  async prunedHeight(id: Uint8Array): Promise<number | undefined> {
+    const { rows: tail } = await this.#client.query(
+      `select index_part from ${this.#table("$meta")}`,
+    );
+    const prefix = String(Buffer.from(id).readBigInt64BE(0));
+    for (let part = Number(tail[0]![0]); part >= 0; part--) {
+      const { rows } = await this.#client.query(
+        `select p.height from ${this.#table(indexPartName(part))} p left join ${this.#table("$blocks")} b using (height) where p.prefix = $1 and b.height is null limit 1`,
+        [prefix],
+      );
+      if (rows[0] !== undefined) return Number(rows[0][0]);
+    }
+    return undefined;
+  }
+
   async #packed(column: "outcomes" | "views", height: number): Promise<Uint8Array[] | undefined> {
     const { rows } = await this.#client.query(
       `select ${column} from ${this.#table("$blocks")} where height = $1`,
