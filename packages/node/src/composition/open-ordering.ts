@@ -20,6 +20,7 @@ import type { NodeConfig } from "../config/schema.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openComet } from "./open-comet.ts";
+import { openEtcd } from "./open-etcd.ts";
 
 export interface OrderingParts {
   readonly config: NodeConfig;
@@ -61,11 +62,12 @@ async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Pro
   parts.log.warn({ reason, floor }, "AMNESIA ACCEPTED: this key votes again from here");
 }
 
-/** @throws HanseError `NODE_AMNESIA`, `COMET_BINARY` */
+/** @throws HanseError `NODE_AMNESIA`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
 export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
   if (genesis.ordering === "cometbft") return openComet(parts);
+  if (genesis.ordering === "etcd") return openEtcd(parts);
   const signer = openSigner({
     disk,
     id: config.node.id,

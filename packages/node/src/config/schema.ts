@@ -309,6 +309,46 @@ export const CONFIG_SCHEMA = {
       description: "CometBFT's program; unset: COMETBFT_BIN, PATH, then ~/.cache/hanse/bin.",
     },
   },
+  etcd: {
+    urls: {
+      kind: "text",
+      default: "http://127.0.0.1:2379",
+      description:
+        "Client addresses of etcd, with commas between them, on a ledger whose order etcd keeps.",
+    },
+    requestMs: {
+      kind: "integer",
+      default: 2000,
+      min: 100,
+      max: minute,
+      unit: "ms",
+      description: "Longest wait for an answer of etcd's.",
+    },
+    leaseMs: {
+      kind: "integer",
+      default: 3000,
+      min: 1000,
+      max: 10 * minute,
+      unit: "ms",
+      description:
+        "Life of the leader's lease without renewal; so long a lost leader holds blocks up.",
+    },
+    caFile: {
+      kind: "path",
+      optional: true,
+      description: "PEM file with the authority of etcd's certificates, for https addresses.",
+    },
+    certFile: {
+      kind: "path",
+      optional: true,
+      description: "PEM file with the certificate that this node shows to etcd.",
+    },
+    keyFile: {
+      kind: "path",
+      optional: true,
+      description: "PEM file with the key of that certificate.",
+    },
+  },
   mempool: {
     transactionsMax: {
       kind: "integer",

@@ -165,6 +165,9 @@ export function validateGenesis(genesis: GenesisDocument): void {
   if (genesis.ordering === "cometbft" && quorum !== "byzantine") {
     invalid("validators.quorum", "expected byzantine, the only rule that CometBFT has");
   }
+  if (genesis.ordering === "etcd" && quorum !== "crash") {
+    invalid("validators.quorum", "expected crash: whoever runs etcd is trusted to order");
+  }
   if (!GENESIS_POLICIES.includes(genesis.policy)) {
     invalid("policy", `expected ${GENESIS_POLICIES.join(" or ")}`);
   }
