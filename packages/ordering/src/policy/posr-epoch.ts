@@ -96,8 +96,10 @@ function judgeProbed(
       away || 2 * eligible < params.epochBlocks
         ? undefined
         : Math.floor((present * PPM) / eligible);
-    // Signatures cannot be vouched for by friends, so the lower of both counts.
-    const availability = signed === undefined ? probed : Math.min(signed, probed ?? signed);
+    // Signatures cannot be vouched for by friends, so the lower of both counts. Who had left for
+    // that epoch was away in it: coming back in time to be judged saves nothing.
+    const shown = signed === undefined ? probed : Math.min(signed, probed ?? signed);
+    const availability = old.here ? shown : 0;
     return { id, old, slots, away, availability };
   });
 
@@ -252,18 +254,18 @@ function comeAndGo(
 /** Accounts whose record is kept without being member or candidate; the best standings win. */
 export const AWAY_ACCOUNTS_MAX = 1024;
 
-function dropOldAccounts(
-  accounts: Map<ValidatorId, PosrAccount>,
-  facts: EpochFacts,
-): Map<ValidatorId, PosrAccount> {
-  const here = new Set([...facts.latest.members, ...facts.candidates].map(({ id }) => id));
+function withoutOldAccounts(
+  accounts: ReadonlyMap<ValidatorId, PosrAccount>,
+  here: ReadonlySet<ValidatorId>,
+): ReadonlyMap<ValidatorId, PosrAccount> {
+  const kept = new Map(accounts);
   const away = [...accounts]
     .filter(([id]) => !here.has(id))
     .sort(([a, x], [b, y]) => y.standing - x.standing || compareText(a, b));
   for (const [i, [id, account]] of away.entries()) {
-    if (i >= AWAY_ACCOUNTS_MAX || account.standing === 0) accounts.delete(id);
+    if (i >= AWAY_ACCOUNTS_MAX || account.standing === 0) kept.delete(id);
   }
-  return accounts;
+  return kept;
 }
 
 /** The state with the next epoch begun: judged records, and weights that its members should have. */
@@ -275,9 +277,14 @@ export function endEpoch(state: PosrState, facts: EpochFacts, params: PosrParams
     : { accounts: signed.accounts, neutralProbed: 0 };
   const wanted = weigh(probed.accounts, state, facts, params);
   if (probing) comeAndGo(wanted, probed.accounts, facts, params);
+  const here = new Set([...facts.latest.members, ...facts.candidates].map(({ id }) => id));
   const accounts = new Map<ValidatorId, PosrAccount>();
-  for (const [id, account] of dropOldAccounts(probed.accounts, facts)) {
-    accounts.set(id, { ...account, now: { eligible: 0, present: 0 }, last: account.now });
+  for (const [id, account] of withoutOldAccounts(probed.accounts, here)) {
+    const now = { eligible: 0, present: 0 };
+    accounts.set(id, { ...account, now, last: account.now, here: here.has(id) });
+  }
+  for (const id of here) {
+    if (!accounts.has(id)) accounts.set(id, { ...NEW_ACCOUNT, here: true });
   }
   const epoch = state.epoch + 1;
   return {

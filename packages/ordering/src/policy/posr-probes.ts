@@ -2,7 +2,7 @@
  * What probes say about an epoch (spec/policies.md): per target and slot, decided by a third of
  * those who were asked to look, so that neither friends nor slanderers decide alone.
  */
-import { encodeCbor, sha256, type ValidatorId } from "@hanse/protocol";
+import { compareText, encodeCbor, sha256, type ValidatorId } from "@hanse/protocol";
 import type { ProbeReport } from "../engine/interfaces.ts";
 import { type PosrParams, PPM, RELIABILITY_EPOCHS, SLOTS } from "./posr-params.ts";
 
@@ -30,41 +30,57 @@ export function positivesNeeded(observed: number): number | undefined {
   return observed < 3 ? undefined : Math.max(2, Math.ceil(observed / 3));
 }
 
-function digest(...parts: readonly (string | number)[]): DataView {
-  const hash = sha256(encodeCbor(["hanse/probers/1", ...parts]));
-  return new DataView(hash.buffer, hash.byteOffset, hash.byteLength);
+/** Places drawn at random before the rest of the probers is taken in order. */
+const DRAWS_MAX = 64;
+/** Draws of 16 bits in one hash. */
+const DRAWS_PER_HASH = 16;
+
+/** Endless places below `n`, from hashes of epoch, target and slot. */
+function createDraws(epoch: number, target: ValidatorId, slot: number, n: number): () => number {
+  let hash = new Uint8Array(0);
+  let used = DRAWS_PER_HASH;
+  let round = 0;
+  return () => {
+    if (used === DRAWS_PER_HASH) {
+      hash = new Uint8Array(sha256(encodeCbor(["hanse/probers/1", epoch, target, slot, round++])));
+      used = 0;
+    }
+    const place = (hash[2 * used]! * 256 + hash[2 * used + 1]!) % n;
+    used++;
+    return place;
+  };
 }
 
 /**
- * Who probes whom in which slot of an epoch: all accounts in an order drawn for the epoch, and
- * from a place in it drawn for target and slot the next `probers` of other and distinct
- * organizations. Foreseeable, since ledgers have no unbiased randomness: what a target cannot
- * foresee is the moment within the slot.
+ * Who probes whom in which slot of an epoch: `probers` accounts of other and distinct
+ * organizations, drawn for each target and slot by a hash. Foreseeable, since ledgers have no
+ * unbiased randomness: what a target cannot foresee is the moment within the slot.
  */
 export function assignProbers(
   accounts: readonly Pick<ProbeAccount, "id" | "org">[],
   epoch: number,
   probers: number,
 ): (target: Pick<ProbeAccount, "id" | "org">) => readonly ReadonlySet<ValidatorId>[] {
-  const ring = accounts
-    .map((account) => ({ account, place: digest(epoch, account.id).getUint32(0) }))
-    .sort((a, b) => a.place - b.place || (a.account.id < b.account.id ? -1 : 1))
-    .map(({ account }) => account);
-  return (target) => {
-    const starts = digest(epoch, target.id, "slots");
-    return Array.from({ length: SLOTS }, (_, slot) => {
-      const start = starts.getUint16(2 * slot);
+  const sorted = [...accounts].sort((a, b) => compareText(a.id, b.id));
+  return (target) =>
+    Array.from({ length: SLOTS }, (_, slot) => {
       const chosen = new Set<ValidatorId>();
       const orgs = new Set([target.org]);
-      for (let i = 0; i < ring.length && chosen.size < probers; i++) {
-        const account = ring[(start + i) % ring.length]!;
-        if (orgs.has(account.org)) continue;
+      const take = (place: number) => {
+        const account = sorted[place % sorted.length]!;
+        if (orgs.has(account.org)) return;
         orgs.add(account.org);
         chosen.add(account.id);
+      };
+      const draw = createDraws(epoch, target.id, slot, sorted.length);
+      // Where everyone is needed, or few are left to find, the rest follows in order.
+      if (sorted.length > probers + 1) {
+        for (let i = 0; i < DRAWS_MAX && chosen.size < probers; i++) take(draw());
       }
+      const from = chosen.size < probers ? draw() : 0;
+      for (let i = 0; i < sorted.length && chosen.size < probers; i++) take(from + i);
       return chosen;
     });
-  };
 }
 
 /**

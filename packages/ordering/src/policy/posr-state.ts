@@ -39,6 +39,8 @@ export interface PosrAccount {
   readonly slots: { readonly counted: number; readonly up: number };
   /** Epochs in a row below half availability. */
   readonly low: number;
+  /** Was a member or candidate when the epoch before the running one ended. */
+  readonly here: boolean;
   /** Agreement as a prober with what was decided, ppm. */
   readonly reliability: number;
 }
@@ -75,6 +77,7 @@ export const NEW_ACCOUNT: PosrAccount = {
   availability: undefined,
   slots: { counted: 0, up: 0 },
   low: 0,
+  here: false,
   reliability: 1_000_000,
 };
 
@@ -94,6 +97,7 @@ function accountToCbor(id: ValidatorId, a: PosrAccount): CborValue {
     a.availability ?? null,
     [a.slots.counted, a.slots.up],
     a.low,
+    a.here ? 1 : 0,
     a.reliability,
   ];
 }
@@ -131,7 +135,7 @@ const idsFromCbor = (value: CborValue | undefined, field: string) =>
   asArray(value, field).map((id) => asText(id, field));
 
 function accountFromCbor(value: CborValue): [ValidatorId, PosrAccount] {
-  const f = asArray(value, "posr.account", 11);
+  const f = asArray(value, "posr.account", 12);
   const [counted, up] = asArray(f[8], "posr.slots", 2);
   return [
     asText(f[0], "posr.account.id"),
@@ -145,7 +149,8 @@ function accountFromCbor(value: CborValue): [ValidatorId, PosrAccount] {
       availability: f[7] === null ? undefined : asUint(f[7], "posr.availability"),
       slots: { counted: asUint(counted, "posr.slots"), up: asUint(up, "posr.slots") },
       low: asUint(f[9], "posr.low"),
-      reliability: asUint(f[10], "posr.reliability"),
+      here: asUint(f[10], "posr.here") === 1,
+      reliability: asUint(f[11], "posr.reliability"),
     },
   ];
 }

@@ -46,7 +46,7 @@ interface Block {
 
 /** A ledger reduced to what a policy sees. */
 class Chain {
-  readonly policy;
+  policy;
   readonly sets: ValidatorSet[];
   bytes: Uint8Array;
   height = 0;
@@ -294,6 +294,23 @@ describe("policy posr, with probes", () => {
     assert.equal(chain.state.accounts.get(idOf(3))!.standing, 0);
     assert.equal(chain.state.accounts.get(idOf(3))!.slots.up, ALL);
     assert.ok(chain.state.accounts.get(idOf(4))!.standing > 7000);
+  });
+
+  it("counts an epoch out of the candidates as an epoch of outage", () => {
+    const standing = (leaves: boolean) => {
+      const chain = new Chain(PROBING, setOf(4));
+      const candidate = candidateOf(4);
+      const away = [candidate.id];
+      const params = { ...PROBING, probationEpochs: 1000 };
+      chain.policy = createPosrPolicy(params);
+      run(chain, 10, [candidate]);
+      if (leaves) run(chain, 2, []);
+      else run(chain, 2, [candidate], away);
+      run(chain, 5, [candidate]);
+      return chain.state.accounts.get(candidate.id)!.standing;
+    };
+    assert.ok(standing(true) <= standing(false));
+    assert.ok(standing(true) > 0);
   });
 
   it("freezes while too few report, as signatures go on to count", () => {
