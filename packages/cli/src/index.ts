@@ -7,6 +7,16 @@ export {
   parseCallParameters,
 } from "./client/call-parameters.ts";
 export {
+  decideOn,
+  type ProposalView,
+  propose,
+  proveReadiness,
+  readProposals,
+  readRules,
+  readSets,
+  registerNode,
+} from "./client/governance.ts";
+export {
   type AccountView,
   type ApplicationView,
   type BlockView,
@@ -29,6 +39,7 @@ export {
   loadNamedAccount,
   saveAccountKey,
 } from "./network-folder/account-key.ts";
+export { type AddedNode, addNodeFolder } from "./network-folder/add-node.ts";
 export { type CreateNetworkOptions, createNetworkFolder } from "./network-folder/create-network.ts";
 export { findFreePorts } from "./network-folder/free-ports.ts";
 export {
@@ -60,3 +71,4 @@ export {
   type NodeHealth,
   type NodeSnapshot,
 } from "./status/node-snapshot.ts";
+export { type OrderingView, readOrdering, renderOrdering } from "./status/ordering-view.ts";

@@ -8,13 +8,16 @@ import { addChainCommands } from "./commands/chain.ts";
 import { addCompletionCommand } from "./commands/completion.ts";
 import { addConfigCommands } from "./commands/config.ts";
 import { addKeyCommands } from "./commands/key.ts";
+import { addLedgerCommands } from "./commands/ledger.ts";
 import { addLightCommands } from "./commands/light.ts";
 import { addNetworkCommands } from "./commands/network.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addProofCommands } from "./commands/proof.ts";
+import { addSimulateCommands } from "./commands/simulate.ts";
 import { createConsole, type Sink } from "./output/console.ts";
 import { EXIT_CODES, type ExitCode } from "./output/exit-codes.ts";
 import { reportError, usageError } from "./output/report-error.ts";
+import { VERSION } from "./version.ts";
 
 export interface Surroundings {
   readonly stdout?: Sink;
@@ -27,8 +30,6 @@ export interface Surroundings {
 export type Runner = <Args extends unknown[]>(
   work: (context: CommandContext, ...args: Args) => Promise<ExitCode | undefined> | Promise<void>,
 ) => (...args: [...Args, Command]) => Promise<void>;
-
-const VERSION = "0.1.0";
 
 function buildProgram(run: Runner): Command {
   const program = new Command("hanse");
@@ -71,8 +72,10 @@ Examples:
   addAppCommands(program, run);
   addCallCommands(program, run);
   addChainCommands(program, run);
+  addLedgerCommands(program, run);
   addProofCommands(program, run);
   addLightCommands(program, run);
+  addSimulateCommands(program, run);
   addConfigCommands(program, run);
   addCompletionCommand(program, run);
   return program;

@@ -5,6 +5,7 @@ import { encodeNativeCall, NATIVE_ENGINE } from "@hanse/modules";
 import {
   type Bytes,
   type CborValue,
+  fromHex,
   HanseError,
   type KeyPair,
   publicKeyToText,
@@ -185,6 +186,25 @@ export class LedgerClient {
       ...(ecosystem === 1 ? {} : { ecosystem }),
     };
     return this.#as(caller).query("needle", name, input);
+  }
+
+  /** A read-only call of a native module, such as `governance.set`. */
+  nativeQuery(name: string, input: unknown, caller: KeyPair): Promise<unknown> {
+    return this.#as(caller).query(NATIVE_ENGINE, name, input);
+  }
+
+  status(): Promise<AnswerOf<typeof ROUTES.getStatus>> {
+    return this.#reader.status();
+  }
+
+  /** A block as it is encoded. */
+  blockBody(height: number): Promise<Bytes> {
+    return this.#reader.blockBody(height);
+  }
+
+  /** The certificate or proof with which the node holds a block. */
+  async blockProof(height: number): Promise<Bytes> {
+    return fromHex((await this.#reader.block(height)).certificate);
   }
 
   /** Rows that the caller may read, by primary key unless ordered otherwise. */

@@ -6,8 +6,17 @@ import { checkRecord, loadConfig, prepareTlsKey } from "@hanse/node";
 import { HanseError } from "@hanse/protocol";
 import type { Command } from "commander";
 import { setNodeTls } from "../client/accounts.ts";
+import { registerNode } from "../client/governance.ts";
 import { openLedger } from "../client/ledger-client.ts";
-import { type CommandContext, nodeUrlOf, signingAccount, timeoutMsOf } from "../command-context.ts";
+import {
+  type CommandContext,
+  nodeUrlOf,
+  openNetwork,
+  parseInteger,
+  signingAccount,
+  timeoutMsOf,
+} from "../command-context.ts";
+import { addNodeFolder, removeNodeFolder } from "../network-folder/add-node.ts";
 import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
 import { NODE_FLAGS, nodeProgramFile, sendSignal } from "../processes/node-process.ts";
 import type { Runner } from "../program.ts";
@@ -32,6 +41,27 @@ export function addNodeCommands(program: Command, run: Runner): void {
           settings: readonly string[],
           options: { config: string },
         ): Promise<ExitCode> => runNode(context, path.resolve(options.config), settings),
+      ),
+    );
+  node
+    .command("create <node>")
+    .description("Make the folder of a further node of this network and register it.")
+    .option("--port-base <port>", "look for free ports from here up", (text: string) =>
+      parseInteger("--port-base", text, 1024, 65_000),
+    )
+    .addHelpText(
+      "after",
+      `
+The node follows the ledger once it runs; it votes when the organizations have made it a validator:
+  hanse node create court/node-2 --as court-admin
+  hanse network up court/node-2
+  hanse ledger ordering ready --config .hanse/network/nodes/court-node-2/node.toml --as court-admin
+  hanse ledger ordering add court/node-2 --as court-admin
+`,
+    )
+    .action(
+      run((context: CommandContext, id: string, options: { portBase?: number }) =>
+        createNode(context, id, options.portBase),
       ),
     );
   node
@@ -62,6 +92,25 @@ export function addNodeCommands(program: Command, run: Runner): void {
         runCheck(context, path.resolve(options.config)),
       ),
     );
+}
+
+/** Keys and folder first, so that the ledger never names keys that nobody has. */
+async function createNode(
+  context: CommandContext,
+  id: string,
+  portBase: number | undefined,
+): Promise<ExitCode> {
+  const admin = await signingAccount(context);
+  const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
+  const added = await addNodeFolder(openNetwork(context), id, portBase);
+  const { consensusKey: key, tlsFingerprint } = added;
+  try {
+    const view = await registerNode(ledger, admin.keyPair, { id, key, tlsFingerprint });
+    return showTransaction(context.console, view);
+  } catch (error) {
+    removeNodeFolder(added);
+    throw error;
+  }
 }
 
 /** The new key first into a file, then its fingerprint into the registry; the node takes it from there. */
