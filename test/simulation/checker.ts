@@ -94,7 +94,7 @@ export class Checker {
   }
 
   /** A message on the wire. */
-  sent(id: string, bytes: Uint8Array): void {
+  sent(id: string, bytes: Uint8Array, halted: boolean): void {
     if (bytes === this.#lastBytes) return;
     this.#lastBytes = bytes;
     let message: WireMessage;
@@ -112,6 +112,9 @@ export class Checker {
       }
     }
     if (message.t === "vote") this.#voted(id, message);
+    if (halted && (message.t === "vote" || message.t === "propose") && this.#honest(id)) {
+      this.fail(`${id} sent a ${message.t} after it had stopped for good`);
+    }
   }
 
   #voted(id: string, m: Extract<WireMessage, { t: "vote" }>): void {
@@ -216,7 +219,12 @@ export class Checker {
     voters.add(id);
   }
 
-  reported(id: string, event: EngineEvent, damaged: boolean): void {
+  /** `node` tells what its disk did to it: a stop for a failed disk is what must happen. */
+  reported(
+    id: string,
+    event: EngineEvent,
+    node: { readonly damaged: boolean; readonly disk: { readonly failed: boolean } },
+  ): void {
     if (event.t === "evidence") {
       this.evidence++;
       if (this.#honest(event.evidence.validator)) {
@@ -224,8 +232,10 @@ export class Checker {
       }
     }
     if (!this.#honest(id)) return;
-    if (event.t === "halted") this.fail(`${id} halted: ${event.code} ${event.message}`);
-    if (event.t === "quarantine" && !damaged) {
+    if (event.t === "halted" && !node.disk.failed) {
+      this.fail(`${id} halted: ${event.code} ${event.message}`);
+    }
+    if (event.t === "quarantine" && !node.damaged) {
       this.fail(`${id} went into quarantine without damage: ${event.reason}`);
     }
   }

@@ -1,7 +1,8 @@
 /** A disk in memory that loses, at a crash, what was not synced: a random prefix survives, torn. */
 import type { Disk } from "@hanse/ordering";
+import type { DiskFailure } from "./faults.ts";
+import type { Timeline } from "./node-time.ts";
 import type { Random } from "./random.ts";
-import type { World } from "./world.ts";
 
 interface Operation {
   readonly kind: "append" | "write" | "remove";
@@ -16,10 +17,14 @@ interface File {
 
 export class SimulatedDisk {
   readonly #files = new Map<string, File>();
+  /** How it fails, while it does. */
+  failure: DiskFailure | undefined;
+  /** Whether anybody ran into the failure. */
+  failed = false;
 
   /** A handle for one life of a process; `alive` false makes every call do nothing. */
   open(
-    world: World,
+    time: Timeline,
     random: Random,
     life: { readonly alive: boolean; operation(): boolean },
     latencyMsMax: number,
@@ -35,6 +40,10 @@ export class SimulatedDisk {
     };
     const change = (name: string, operation: Operation) => {
       if (!life.operation()) return;
+      if (this.failure === "full" || this.failure === "error") {
+        this.failed = true;
+        throw new Error(this.failure === "full" ? "no space left on device" : "input/output error");
+      }
       const target = file(name);
       target.pending.push(operation);
       target.current = apply(target.current, operation);
@@ -49,10 +58,17 @@ export class SimulatedDisk {
       sync: () => {
         const counts = new Map<File, number>();
         for (const f of files.values()) counts.set(f, f.pending.length);
-        return new Promise((resolve) => {
+        return new Promise((resolve, reject) => {
           if (!life.operation()) return;
-          world.after(random.between(0, latencyMsMax), () => {
+          time.after(random.between(0, latencyMsMax), () => {
             if (!life.operation()) return;
+            if (this.failure !== undefined) {
+              this.failed = true;
+              // The pages are dropped: what was not durable before never will be.
+              for (const f of files.values()) f.pending = [];
+              reject(new Error("the sync failed"));
+              return;
+            }
             for (const [f, count] of counts) {
               for (const operation of f.pending.splice(0, count)) {
                 f.durable = apply(f.durable, operation);
@@ -74,6 +90,12 @@ export class SimulatedDisk {
       f.pending = [];
       f.current = f.durable;
     }
+  }
+
+  /** Works again; what was in memory alone is gone with the process. */
+  mend(): void {
+    this.failure = undefined;
+    this.failed = false;
   }
 
   wipe(): void {

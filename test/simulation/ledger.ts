@@ -34,8 +34,8 @@ import {
   type ValidatorSet,
   ZERO_HASH,
 } from "@hanse/protocol";
+import type { Timeline } from "./node-time.ts";
 import type { Random } from "./random.ts";
-import type { World } from "./world.ts";
 
 export interface StoredHeight {
   readonly height: number;
@@ -158,7 +158,7 @@ export interface LedgerHooks {
 }
 
 export class SimulatedLedger implements LedgerApp {
-  readonly #world: World;
+  readonly #time: Timeline;
   readonly #random: Random;
   readonly #setup: LedgerSetup;
   readonly #store: Store;
@@ -175,14 +175,14 @@ export class SimulatedLedger implements LedgerApp {
   #change: Change | undefined;
 
   constructor(parts: {
-    world: World;
+    time: Timeline;
     random: Random;
     setup: LedgerSetup;
     store: Store;
     life: { operation(): boolean };
     hooks: LedgerHooks;
   }) {
-    this.#world = parts.world;
+    this.#time = parts.time;
     this.#random = parts.random;
     this.#setup = parts.setup;
     this.#store = parts.store;
@@ -204,7 +204,7 @@ export class SimulatedLedger implements LedgerApp {
   #later<T>(msMax: number, make: () => T): Promise<T> {
     return new Promise((resolve) => {
       if (!this.#life.operation()) return;
-      this.#world.after(this.#random.unit() * msMax, () => {
+      this.#time.after(this.#random.unit() * msMax, () => {
         if (this.#life.operation()) resolve(make());
       });
     });

@@ -30,7 +30,11 @@ export class Network {
   readonly #endpoints = new Map<string, Endpoint>();
   /** "from>to" addresses that deliver nothing. */
   readonly #cuts = new Set<string>();
+  /** Counts the breaks of an address's links; what was sent before one does not arrive. */
+  readonly #breaks = new Map<string, number>();
   quality: LinkQuality;
+  /** An instance whose links lose half of everything. */
+  flaky: string | undefined;
   /** Sees every message that an instance hands to the network. */
   onSend: (from: Endpoint, bytes: Uint8Array) => void = () => {};
 
@@ -77,8 +81,29 @@ export class Network {
     this.#cuts.clear();
   }
 
-  get addresses(): string[] {
-    return [...this.#endpoints.keys()];
+  /** All links of an instance break and are there again a moment later. */
+  reset(address: string): void {
+    this.#breaks.set(address, this.#breaksOf(address) + 1);
+    const endpoint = this.#endpoints.get(address);
+    if (endpoint === undefined) return;
+    for (const other of this.#endpoints.values()) {
+      if (other.id === endpoint.id) continue;
+      for (const [ms, up] of [
+        [1, false],
+        [3, true],
+      ] as const) {
+        this.#world.after(ms, () => {
+          if (this.#endpoints.get(address) !== endpoint) return;
+          if (this.#endpoints.get(other.address) !== other) return;
+          other.peerChanged(endpoint.id, up);
+          endpoint.peerChanged(other.id, up);
+        });
+      }
+    }
+  }
+
+  #breaksOf(address: string): number {
+    return this.#breaks.get(address) ?? 0;
   }
 
   /** To every instance with this id. */
@@ -92,12 +117,16 @@ export class Network {
     const { loss, proposalLoss, duplication, delayMsMin, delayMsMax } = this.quality;
     if (this.#cuts.has(`${from.address}>${to.address}`)) return;
     if (this.#random.chance(loss)) return;
+    const isFlaky = from.address === this.flaky || to.address === this.flaky;
+    if (isFlaky && this.#random.chance(0.5)) return;
     if (bytes.length > LARGE_BYTES && this.#random.chance(proposalLoss)) return;
+    const breaks = this.#breaksOf(from.address) + this.#breaksOf(to.address);
     const copies = this.#random.chance(duplication) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const delay = delayMsMin + this.#random.unit() * (delayMsMax - delayMsMin);
       this.#world.after(delay, () => {
         if (this.#endpoints.get(to.address) !== to) return;
+        if (this.#breaksOf(from.address) + this.#breaksOf(to.address) !== breaks) return;
         this.#world.note(Math.round(this.#world.now * 1000), bytes.length, crc32(bytes));
         to.receive(from.id, channel, bytes);
       });

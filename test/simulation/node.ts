@@ -15,6 +15,7 @@ import { SimulatedDisk } from "./disk.ts";
 import type { KeyRing, SimulatedKey } from "./keys.ts";
 import { type LedgerHooks, type LedgerSetup, SimulatedLedger, Store } from "./ledger.ts";
 import type { Endpoint, Network } from "./network.ts";
+import { NodeTime } from "./node-time.ts";
 import type { Random } from "./random.ts";
 import type { Channel, ValidatorId } from "./wiring.ts";
 import type { World } from "./world.ts";
@@ -34,6 +35,8 @@ export interface NodeSetup {
   readonly address: string;
   readonly genesisTime: number;
   readonly clockSkewMs: number;
+  /** How much faster its clock runs. */
+  readonly clockDrift: number;
   readonly mutation: Mutation | undefined;
   readonly guarded: boolean;
   /** What an attacker does to its own messages. */
@@ -53,17 +56,21 @@ export interface Life {
 export class SimulatedNode {
   readonly setup: NodeSetup;
   readonly disk = new SimulatedDisk();
+  readonly time: NodeTime;
   store = new Store();
   engine: OrderingEngine | undefined;
   ledger: SimulatedLedger | undefined;
   /** The disk lost something that it had promised to keep. */
   damaged = false;
+  /** The engine of this life stopped by itself. */
+  halted = false;
   #created = false;
   #life: { alive: boolean; left: number | undefined } | undefined;
   #endpoint: Endpoint | undefined;
 
   constructor(setup: NodeSetup) {
     this.setup = setup;
+    this.time = new NodeTime(setup.world, setup.clockDrift);
   }
 
   get id(): ValidatorId {
@@ -99,7 +106,7 @@ export class SimulatedNode {
 
   start(): void {
     if (this.up) return;
-    const { world, network, random, keys, key, ledger, id, address, policy } = this.setup;
+    const { network, random, keys, key, ledger, id, address, policy } = this.setup;
     const own = { alive: true, left: undefined as number | undefined };
     const node = this;
     const life: Life = {
@@ -116,6 +123,7 @@ export class SimulatedNode {
       },
     };
     this.#life = own;
+    this.halted = false;
     const endpoint: Endpoint & {
       onMessage?: (from: ValidatorId, channel: Channel, bytes: Uint8Array) => void;
       onPeer?: (peer: ValidatorId, up: boolean) => void;
@@ -123,16 +131,20 @@ export class SimulatedNode {
       id,
       address,
       receive(from, channel, bytes) {
-        if (own.alive) endpoint.onMessage?.(from, channel, bytes);
+        node.time.receive(() => {
+          if (own.alive) endpoint.onMessage?.(from, channel, bytes);
+        });
       },
       peerChanged(peer, up) {
-        if (own.alive) endpoint.onPeer?.(peer, up);
+        node.time.receive(() => {
+          if (own.alive) endpoint.onPeer?.(peer, up);
+        });
       },
     };
     this.#endpoint = endpoint;
-    const disk = this.disk.open(world, random, life, this.setup.diskMsMax);
+    const disk = this.disk.open(this.time, random, life, this.setup.diskMsMax);
     const app = new SimulatedLedger({
-      world,
+      time: this.time,
       random,
       setup: ledger,
       store: this.store,
@@ -141,9 +153,9 @@ export class SimulatedNode {
     });
     this.ledger = app;
     const clock: BuiltinEngineOptions["clock"] = {
-      now: () => this.setup.genesisTime + Math.floor(world.now) + this.setup.clockSkewMs,
+      now: () => this.setup.genesisTime + this.time.shown + this.setup.clockSkewMs,
       setTimer: (ms, fire) =>
-        world.after(ms, () => {
+        this.time.timer(ms, () => {
           if (own.alive) fire();
         }),
     };
@@ -189,7 +201,7 @@ export class SimulatedNode {
         verify: (checks) => {
           const verdicts = checks.map((check) => keys.verify(check));
           if (random.chance(0.5)) return Promise.resolve(verdicts);
-          return new Promise((resolve) => world.after(random.unit(), () => resolve(verdicts)));
+          return new Promise((resolve) => this.time.after(random.unit(), () => resolve(verdicts)));
         },
         blockIntervalMsMin: 20,
         blockBytesMax: 64 * 1024,

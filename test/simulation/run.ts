@@ -3,12 +3,14 @@ import { createPolicy, type EngineEvent, type Mutation } from "@hanse/ordering";
 import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
 import { corruptTransport } from "./attacker.ts";
 import { Checker } from "./checker.ts";
+import type { TimedFault } from "./faults.ts";
+import { Injector } from "./injector.ts";
 import { KeyRing } from "./keys.ts";
 import type { LedgerSetup } from "./ledger.ts";
 import { Network } from "./network.ts";
 import { type NodeSetup, SimulatedNode } from "./node.ts";
 import { Random } from "./random.ts";
-import { createScenario, type Fault, type Focus, type Scenario } from "./scenario.ts";
+import { createScenario, type Focus, type Scenario, type StandingFault } from "./scenario.ts";
 import { World } from "./world.ts";
 
 export interface RunOptions {
@@ -16,6 +18,8 @@ export interface RunOptions {
   readonly focus: Focus;
   readonly mutation: Mutation | undefined;
   readonly log?: ((line: string) => void) | undefined;
+  /** The faults instead of those that the seed draws; the rest stays as drawn. */
+  readonly faults?: readonly TimedFault[] | undefined;
 }
 
 export interface RunResult {
@@ -38,11 +42,17 @@ const SILENCE_MS = 15_000;
 /** Log and signing state of an idle node stay below this. */
 const DISK_BYTES_MAX = 400_000;
 
+/** What a seed draws. */
+export function scenarioOf({ seed, focus }: Pick<RunOptions, "seed" | "focus">): Scenario {
+  return createScenario(new Random(seed * 2_654_435_761 + 17), focus);
+}
+
 export async function runSeed(options: RunOptions): Promise<RunResult> {
-  const random = new Random(options.seed * 2_654_435_761 + 17);
-  const scenario = createScenario(random, options.focus);
+  const drawn = scenarioOf(options);
+  const scenario = options.faults === undefined ? drawn : { ...drawn, faults: options.faults };
   const world = new World();
-  const run = new Run(world, random, scenario, options);
+  // A stream of its own: another fault schedule leaves the rest of the run as it is.
+  const run = new Run(world, new Random(options.seed * 40_503 + 5), scenario, options);
   const failure = await run.play();
   return {
     seed: options.seed,
@@ -66,6 +76,7 @@ class Run {
   readonly #options: RunOptions;
   readonly #network: Network;
   readonly #nodes: SimulatedNode[] = [];
+  readonly #injector: Injector;
   readonly checker: Checker;
   #healed = false;
 
@@ -99,7 +110,10 @@ class Run {
     const { policy } = ledger;
     const liar = scenario.liar.kind === "none" ? undefined : idOf(scenario.liar.node);
     this.checker = new Checker(ledger, keys, (id) => id !== liar);
-    this.#network.onSend = (from, bytes) => this.checker.sent(from.id, bytes);
+    this.#network.onSend = ({ id, address }, bytes) => {
+      const node = this.#nodes.find(({ setup }) => setup.address === address);
+      this.checker.sent(id, bytes, node?.halted ?? false);
+    };
     const create = (i: number, address: string, lies: boolean) => {
       const setup: NodeSetup = {
         world,
@@ -113,6 +127,7 @@ class Run {
         address,
         genesisTime: GENESIS_TIME,
         clockSkewMs: random.between(-scenario.clockSkewMsMax, scenario.clockSkewMsMax),
+        clockDrift: (random.unit() * 2 - 1) * scenario.clockDriftMax,
         mutation: options.mutation,
         guarded: !lies,
         ...(lies && scenario.liar.kind === "attacker"
@@ -137,6 +152,14 @@ class Run {
     if (scenario.liar.kind === "twin") {
       create(scenario.liar.node, `${idOf(scenario.liar.node)}#2`, true);
     }
+    const { checker } = this;
+    this.#injector = new Injector({
+      world,
+      network: this.#network,
+      random: random.fork(),
+      nodes: this.#nodes,
+      checker,
+    });
   }
 
   #log(text: string): void {
@@ -150,13 +173,14 @@ class Run {
       );
       this.#log(`${node.setup.address} ${text}`);
     }
-    this.checker.reported(node.id, event, node.damaged);
+    if (event.t === "halted") node.halted = true;
+    this.checker.reported(node.id, event, node);
   }
 
   get #honest(): SimulatedNode[] {
     const { liar, lost } = this.#scenario;
     return this.#nodes.filter(
-      (_, i) => i !== liar.node && i < this.#scenario.nodes && !(this.#healed && i === lost),
+      (_, i) => i !== liar.node && i < this.#scenario.nodes && !(this.#healed && i === lost?.node),
     );
   }
 
@@ -164,7 +188,10 @@ class Run {
     this.#options.log?.(JSON.stringify(this.#scenario));
     for (const node of this.#nodes) node.start();
     for (const { at, fault } of this.#scenario.faults) {
-      this.#world.after(at, () => this.#inject(fault));
+      this.#world.after(at, () => {
+        this.#log(JSON.stringify(fault));
+        this.#injector.inject(fault);
+      });
     }
     for (const { at, text } of this.#scenario.transactions) {
       this.#world.after(at, () => this.#submit(text));
@@ -242,73 +269,10 @@ class Run {
     swap();
   }
 
-  #inject(fault: Fault): void {
-    if (this.#healed) return;
-    this.#log(JSON.stringify(fault));
-    const back = (node: SimulatedNode, ms: number) => {
-      this.#world.after(ms, () => {
-        if (!this.#healed) node.start();
-      });
-    };
-    switch (fault.t) {
-      case "crash": {
-        const node = this.#nodes[fault.node]!;
-        node.crashAfter(fault.operations);
-        // At the latest then, should nothing happen on it before.
-        this.#world.after(fault.operations, () => {
-          if (!this.#healed) node.crash();
-        });
-        back(node, fault.operations + fault.downMs);
-        return;
-      }
-      case "crashAll":
-        for (const node of this.#nodes) {
-          node.crash();
-          back(node, this.#random.between(0, fault.downMs));
-        }
-        return;
-      case "wipe": {
-        const node = this.#nodes[fault.node]!;
-        this.checker.forgot(node.id);
-        node.wipe();
-        back(node, fault.downMs);
-        return;
-      }
-      case "flipBit": {
-        const node = this.#nodes[fault.node]!;
-        node.crash();
-        // The damage may lie where it harms nobody; then nothing is forgotten.
-        if (node.disk.flipBit(fault.file, this.#random)) node.damaged = true;
-        back(node, fault.downMs);
-        return;
-      }
-      case "partition":
-        for (const a of this.#nodes.keys()) {
-          for (const b of this.#nodes.keys()) {
-            if (fault.side.includes(a) !== fault.side.includes(b)) this.#cut(a, b, fault.forMs);
-          }
-        }
-        return;
-      case "deaf":
-        for (const a of this.#nodes.keys()) this.#cut(a, fault.node, fault.forMs);
-        return;
-      case "mute":
-        for (const b of this.#nodes.keys()) this.#cut(fault.node, b, fault.forMs);
-    }
-  }
-
-  #cut(a: number, b: number, forMs: number): void {
-    if (a === b) return;
-    const from = this.#nodes[a]!.setup.address;
-    const to = this.#nodes[b]!.setup.address;
-    this.#network.cut(from, to);
-    this.#world.after(forMs, () => this.#network.mend(from, to));
-  }
-
   #heal(): void {
     this.#healed = true;
     this.#log("healed");
-    this.#network.heal();
+    this.#injector.heal();
     this.#network.quality = {
       loss: 0,
       proposalLoss: 0,
@@ -318,14 +282,22 @@ class Run {
     };
     const { lost } = this.#scenario;
     for (const [i, node] of this.#nodes.entries()) {
-      node.crashAfter(undefined);
-      if (i === lost && this.#random.chance(0.5)) node.crash();
+      if (lost?.how === "dead" && i === lost.node) node.crash();
       else node.start();
     }
-    if (lost === undefined) return;
-    // What is still broken: a member that can speak but hears nothing.
-    for (const other of this.#nodes) {
-      this.#network.cut(other.setup.address, this.#nodes[lost]!.setup.address);
+    if (lost !== undefined) this.#keepBroken(lost.node, lost.how);
+  }
+
+  /** What is still broken for good: the others must go on. */
+  #keepBroken(place: number, how: StandingFault): void {
+    const node = this.#nodes[place]!;
+    const { address } = node.setup;
+    if (how === "slow") node.time.slowness = 40;
+    if (how === "clock") node.time.clockOffsetMs = 3_600_000;
+    if (how === "flaky") this.#network.flaky = address;
+    for (const { setup: other } of this.#nodes) {
+      if (how === "deaf") this.#network.cut(other.address, address);
+      if (how === "mute") this.#network.cut(address, other.address);
     }
   }
 }

@@ -1,4 +1,5 @@
 /** What happens in a run, drawn from its seed. */
+import { drawFaults, type TimedFault } from "./faults.ts";
 import type { Random } from "./random.ts";
 
 export const FOCUSES = [
@@ -11,28 +12,17 @@ export const FOCUSES = [
   "blackout",
   "slots",
   "switch",
+  "disks",
+  "clocks",
+  "links",
+  "standing",
 ] as const;
 /** Which kind of trouble a run is full of; `mixed` draws. */
 export type Focus = (typeof FOCUSES)[number];
 
-export type Fault =
-  | {
-      readonly t: "crash";
-      readonly node: number;
-      readonly operations: number;
-      readonly downMs: number;
-    }
-  | { readonly t: "crashAll"; readonly downMs: number }
-  | { readonly t: "partition"; readonly side: readonly number[]; readonly forMs: number }
-  | { readonly t: "deaf"; readonly node: number; readonly forMs: number }
-  | { readonly t: "mute"; readonly node: number; readonly forMs: number }
-  | { readonly t: "wipe"; readonly node: number; readonly downMs: number }
-  | {
-      readonly t: "flipBit";
-      readonly node: number;
-      readonly file: string;
-      readonly downMs: number;
-    };
+/** What stays broken after the healing: a core that is sound must go on all the same. */
+export const STANDING_FAULTS = ["deaf", "mute", "dead", "slow", "flaky", "clock"] as const;
+export type StandingFault = (typeof STANDING_FAULTS)[number];
 
 export interface Scenario {
   readonly nodes: number;
@@ -50,10 +40,12 @@ export interface Scenario {
   readonly diskMsMax: number;
   readonly delayMsMax: number;
   readonly clockSkewMsMax: number;
-  readonly faults: readonly { readonly at: number; readonly fault: Fault }[];
+  /** Clocks gain or lose up to this much. */
+  readonly clockDriftMax: number;
+  readonly faults: readonly TimedFault[];
   readonly transactions: readonly { readonly at: number; readonly text: string }[];
-  /** A member that stays unreachable after the healing. */
-  readonly lost: number | undefined;
+  /** A member that stays broken after the healing. */
+  readonly lost: { readonly node: number; readonly how: StandingFault } | undefined;
 }
 
 export function createScenario(random: Random, focus: Focus): Scenario {
@@ -73,6 +65,7 @@ export function createScenario(random: Random, focus: Focus): Scenario {
   const chaosMs = random.between(4_000, 16_000);
   const faults = drawFaults(random, { kind, members, nodes, chaosMs, liar: liar.node, rule });
   const damaged = faults.some(({ fault }) => fault.t === "wipe" || fault.t === "flipBit");
+  const hasSpare = kind !== "sets" && kind !== "switch";
   const tolerates =
     rule === "crash" ? Math.floor((members - 1) / 2) : Math.floor((members - 1) / 3);
   const spare = tolerates - (liar.node >= 0 ? 1 : 0) - (damaged ? 1 : 0);
@@ -90,99 +83,50 @@ export function createScenario(random: Random, focus: Focus): Scenario {
     duplication: random.chance(0.5) ? 0 : random.unit() * 0.2,
     delayMsMax: random.pick([5, 20, 80, 400]),
     clockSkewMsMax: random.pick([0, 50, 3_000]),
+    clockDriftMax: kind === "clocks" ? random.pick([0.001, 0.05]) : 0,
     faults,
     transactions: drawTransactions(random, kind, members, nodes, chaosMs, liar.node),
     lost:
-      spare > 0 && kind !== "sets" && kind !== "switch" && random.chance(0.25)
-        ? members - 1
+      spare > 0 && hasSpare && (kind === "standing" || random.chance(0.25))
+        ? { node: random.between(0, members - 1), how: random.pick(STANDING_FAULTS) }
         : undefined,
   };
 }
 
+/** Parts of a hundred; what is not drawn is `blackout`. */
+const SHARES: readonly (readonly [Focus, number])[] = [
+  ["crashes", 24],
+  ["attacker", 30],
+  ["sets", 5],
+  ["switch", 5],
+  ["slots", 4],
+  ["amnesia", 6],
+  ["lag", 3],
+  ["disks", 6],
+  ["clocks", 6],
+  ["links", 5],
+  ["standing", 4],
+];
+
 function drawFocus(random: Random): Focus {
-  const draw = random.unit();
-  if (draw < 0.35) return "crashes";
-  if (draw < 0.7) return "attacker";
-  if (draw < 0.76) return "sets";
-  if (draw < 0.82) return "switch";
-  if (draw < 0.86) return "slots";
-  if (draw < 0.93) return "amnesia";
-  return draw < 0.97 ? "lag" : "blackout";
+  let draw = random.unit() * 100;
+  for (const [focus, share] of SHARES) {
+    draw -= share;
+    if (draw < 0) return focus;
+  }
+  return "blackout";
 }
 
 function drawMembers(random: Random, kind: Focus, rule: Scenario["rule"]): number {
   if (rule === "crash") return random.pick([3, 5]);
   if (kind === "blackout") return random.pick([2, 4]);
   if (kind === "slots" || kind === "switch") return 4;
+  if (kind === "standing") return random.pick([4, 4, 5, 7]);
+  if (kind === "links") return random.pick([3, 4, 4, 5]);
   if (kind === "attacker" || kind === "amnesia" || kind === "sets" || kind === "lag") {
     return kind === "attacker" && random.chance(0.1) ? 7 : 4;
   }
   return random.pick([1, 2, 2, 3, 4, 4, 4, 4, 5, 7]);
-}
-
-function drawFaults(
-  random: Random,
-  s: {
-    readonly kind: Focus;
-    readonly members: number;
-    readonly nodes: number;
-    readonly chaosMs: number;
-    readonly liar: number;
-    readonly rule: Scenario["rule"];
-  },
-): Scenario["faults"] {
-  const faults: { at: number; fault: Fault }[] = [];
-  const count = s.kind === "lag" ? 2 : random.between(1, 7);
-  const node = () => random.between(0, s.nodes - 1);
-  for (let i = 0; i < count; i++) {
-    const at = random.between(200, s.chaosMs);
-    const draw = random.unit();
-    if (s.kind === "lag") {
-      const downMs = random.between(3_000, 8_000);
-      faults.push({ at, fault: { t: "crash", node: node(), operations: 1, downMs } });
-    } else if (draw < 0.5) {
-      const downMs = random.between(20, 3_000);
-      const operations = random.between(1, 60);
-      faults.push({ at, fault: { t: "crash", node: node(), operations, downMs } });
-    } else if (draw < 0.62) {
-      faults.push({ at, fault: { t: "crashAll", downMs: random.between(10, 500) } });
-    } else if (draw < 0.8) {
-      const side = Array.from({ length: s.nodes }, (_, n) => n).filter(() => random.chance(0.5));
-      faults.push({ at, fault: { t: "partition", side, forMs: random.between(200, 5_000) } });
-    } else if (draw < 0.9) {
-      faults.push({ at, fault: { t: "deaf", node: node(), forMs: random.between(200, 4_000) } });
-    } else {
-      faults.push({ at, fault: { t: "mute", node: node(), forMs: random.between(200, 4_000) } });
-    }
-  }
-  if (s.kind === "blackout") {
-    // The power fails while one height goes through many views.
-    faults.length = 0;
-    for (const at of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.98]) {
-      const downMs = random.between(10, 400);
-      const moment = Math.floor(s.chaosMs * at) + random.between(0, 200);
-      faults.push({ at: moment, fault: { t: "crashAll", downMs } });
-    }
-  }
-  if (s.kind === "amnesia") {
-    // One victim: recovery needs a quorum of members that remember.
-    const victim = random.between(0, s.members - 1);
-    const at = random.between(1_000, s.chaosMs);
-    const downMs = random.between(20, 2_000);
-    faults.push({
-      at,
-      fault: random.chance(0.6)
-        ? { t: "wipe", node: victim, downMs }
-        : {
-            t: "flipBit",
-            node: victim,
-            file: random.pick(["sign-state", "wal-"]),
-            downMs,
-          },
-    });
-  }
-  faults.sort((a, b) => a.at - b.at);
-  return faults;
 }
 
 function drawTransactions(
