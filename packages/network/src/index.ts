@@ -13,6 +13,15 @@ export {
 } from "./identity/tls-identity.ts";
 export { TLS_KEYS_MAX, type TlsKeyPem } from "./identity/tls-keys.ts";
 export type { LinkLimits } from "./link/connection.ts";
+export type { EnvelopeLinks } from "./relay/envelope-links.ts";
+export {
+  createRelayedTransport,
+  type RelayCounters,
+  type RelayedTransport,
+  type RelayedTransportOptions,
+} from "./relay/relayed-transport.ts";
+export { electRelays, type NodeFacts, nextTerms } from "./topology/election.ts";
+export { type Overlay, planOverlay } from "./topology/overlay.ts";
 export type { ChannelCounters, NetworkCounters } from "./transport/counters.ts";
 export {
   DEFAULT_TRANSPORT_LIMITS,

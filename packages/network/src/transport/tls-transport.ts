@@ -182,6 +182,7 @@ class TlsTransportImpl implements TlsTransport {
 
   setWanted(ids: ReadonlySet<ValidatorId> | undefined): void {
     this.#wanted = ids;
+    if (this.#keepalive === undefined) return;
     for (const peer of this.#book.values()) {
       if (ids === undefined || ids.has(peer.id)) this.#dial(peer);
       else if (compareText(this.self, peer.id) < 0) this.#drop(peer, "this link is not needed");
