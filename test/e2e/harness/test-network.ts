@@ -19,7 +19,7 @@ import {
   sendSignal,
   upNetwork,
 } from "@hanse/cli";
-import { readyKeyBackends } from "@hanse/protocol";
+import { type GenesisOrdering, readyKeyBackends } from "@hanse/protocol";
 
 export const ENTRIES_APP = path.join(import.meta.dirname, "entries-app");
 const REQUEST_TIMEOUT_MS = 20_000;
@@ -42,6 +42,7 @@ export interface TestNetworkOptions {
   readonly template: NetworkTemplate;
   readonly nodeSettings?: Parameters<typeof createNetworkFolder>[0]["nodeSettings"];
   readonly params?: Parameters<typeof createNetworkFolder>[0]["params"];
+  readonly ordering?: GenesisOrdering;
 }
 
 /** A folder of its own for one test, removed afterwards with every process that works in it. */
@@ -90,6 +91,7 @@ export async function createTestNetwork(
     portBase: choosePortBase(),
     nodeSettings: { log: { level: "info" }, ...options.nodeSettings },
     ...(options.params === undefined ? {} : { params: options.params }),
+    ...(options.ordering === undefined ? {} : { ordering: options.ordering }),
   });
   return driveNetwork(folder);
 }

@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { HanseError } from "@hanse/protocol";
 import { AbciClient } from "../testing/abci-client.ts";
 import { encodeFrame } from "./frames.ts";
+import { REQUEST } from "./messages.ts";
 import { type AbciServer, CONNECTIONS_MAX, openAbciServer } from "./server.ts";
 
 const reported: HanseError[] = [];
@@ -35,6 +36,25 @@ test("pipelined requests are answered one by one, in order", async () => {
     names,
   );
   assert.ok((await client.call({ flush: {} })).flush !== undefined);
+  client.close();
+});
+
+test("a request that comes in pieces, with pauses between them, is answered", async () => {
+  const client = await AbciClient.open(server.url);
+  const pieces = [0.3, 0.7, 1];
+  for (let round = 0; round < 3; round++) {
+    const message = `round ${round} `.repeat(100);
+    const whole = encodeFrame(REQUEST.encode({ echo: { message } }));
+    const answer = client.next();
+    let at = 0;
+    for (const piece of pieces) {
+      const end = Math.ceil(whole.length * piece);
+      client.send(whole.subarray(at, end));
+      at = end;
+      await pause(5);
+    }
+    assert.equal((await answer).echo?.message, message);
+  }
   client.close();
 });
 

@@ -68,7 +68,7 @@ class Connection {
         return;
       }
       if (this.#queue.length > REQUESTS_WAITING_MAX) socket.pause();
-      this.#running ??= this.#run();
+      this.#start();
     });
     socket.on("error", () => this.end());
   }
@@ -94,24 +94,31 @@ class Connection {
     this.#socket.setTimeout(1_000, () => this.#socket.destroy());
   }
 
+  #start(): void {
+    if (this.#running !== undefined || this.#queue.length === 0) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      this.#start();
+    });
+  }
+
   async #run(): Promise<void> {
     for (;;) {
       const request = this.#queue.shift();
-      if (request === undefined) break;
+      if (request === undefined) return;
       if (this.#socket.isPaused() && this.#queue.length < REQUESTS_WAITING_MAX / 2) {
         this.#socket.resume();
       }
       try {
         requestName(request);
         const response = await this.#options.handle(request);
-        if (this.#ended) break;
+        if (this.#ended) return;
         this.#socket.write(encodeFrame(RESPONSE.encode(response)));
       } catch (thrown) {
         this.#fail(toHanseError(thrown));
-        break;
+        return;
       }
     }
-    this.#running = undefined;
   }
 }
 

@@ -53,8 +53,8 @@ export interface CometHome {
 }
 
 /** A wait for a proposal or for votes; longer in each further round. */
-const TIMEOUT_MS = 1_000;
-const TIMEOUT_STEP_MS = 500;
+const TIMEOUT_MS = 500;
+const TIMEOUT_STEP_MS = 250;
 /** Pause after a decision for the votes that are still on their way. */
 const COMMIT_PAUSE_MS = 20;
 

@@ -49,7 +49,14 @@ export class AbciClient {
   }
 
   call(request: Partial<AbciRequest>): Promise<Answer> {
-    const answer = new Promise<Answer>((resolve, reject) => {
+    const answer = this.next();
+    this.send(encodeFrame(REQUEST.encode(request)));
+    return answer;
+  }
+
+  /** The next reply that nobody waits for yet. */
+  next(): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("no reply")), PATIENCE_MS);
       const done = <T>(settle: (value: T) => void) => {
         return (value: T) => {
@@ -59,8 +66,6 @@ export class AbciClient {
       };
       this.#waiting.push({ resolve: done(resolve), reject: done(reject) });
     });
-    this.send(encodeFrame(REQUEST.encode(request)));
-    return answer;
   }
 
   /** Bytes as they are. */

@@ -1,0 +1,121 @@
+/**
+ * Goal: four nodes that real CometBFT processes order keep one record while one is killed, another
+ * paused and all restarted; what they made final verifies offline. Skipped by name where CometBFT is
+ * neither installed nor can be built.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import { countedTemplate, type NodeEntry, readNetworkStatus } from "@hanse/cli";
+import { genesisFromJson, verifyReceipt } from "@hanse/protocol";
+import { provideCometbft } from "../../scripts/install-cometbft.ts";
+import { assertRecordedOnce, startEntryLoad } from "./harness/entry-load.ts";
+import { createTestNetwork, type TestNetwork } from "./harness/test-network.ts";
+import { pause, waitFor, waitForAgreement } from "./harness/waiting.ts";
+
+const provided = await provideCometbft();
+const skip = "missing" in provided ? provided.missing : false;
+if ("binary" in provided) process.env.COMETBFT_BIN = provided.binary;
+
+/** CometBFT processes whose home lies in the folder (Linux). */
+function cometPids(folder: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, "utf8");
+      const own = command.includes("cometbft") && command.includes(path.join(folder, "comet"));
+      return own ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function cometOf(node: NodeEntry): Promise<number> {
+  return waitFor(`CometBFT of ${node.id}`, async () => cometPids(node.folder)[0]);
+}
+
+async function addEntry(network: TestNetwork, node: number, label: string): Promise<string> {
+  const client = await network.client(node);
+  const id = await client.submitCall(network.account("org-1-admin").keyPair, {
+    contract: "AddEntry",
+    params: new Map([["Label", label]]),
+  });
+  const view = await client.waitFinal(id);
+  assert.equal(view.outcome!.code, "ok");
+  return id;
+}
+
+test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => {
+  const template = countedTemplate("comet", 4);
+  const network = await createTestNetwork(t, { template, ordering: "cometbft" });
+  await network.up();
+  await network.installEntries();
+  const signer = network.account("org-1-admin").keyPair;
+
+  await t.test("a receipt verifies offline, and an idle ledger is silent", async () => {
+    const id = await addEntry(network, 2, "receipt");
+    const bytes = await (await network.client(2)).receipt(id);
+    const genesis = genesisFromJson(JSON.parse(readFileSync(network.folder.genesisFile, "utf8")));
+    const verdict = verifyReceipt(bytes, { genesis });
+    assert.ok(verdict.ok, inspect(verdict));
+    const before = (await waitForAgreement(network))[0]!.height;
+    await pause(2_000);
+    assert.equal((await waitForAgreement(network))[0]!.height, before);
+  });
+
+  await t.test("one of four killed and paused: nothing lost, nothing twice", async (t) => {
+    const load = await startEntryLoad(network, { nodes: [0, 1, 2], signer, prefix: "load" });
+    t.after(() => load.stop());
+    const finals = (count: number) =>
+      waitFor(`${count} entries are final`, async () => load.final.size >= count, 40_000);
+    await finals(20);
+    network.kill(network.nodes[3]!);
+    assert.deepEqual(cometPids(network.nodes[3]!.folder), []);
+    await finals(load.final.size + 30);
+    await network.up([network.nodes[3]!]);
+    await waitFor("the killed node catches up", async () => {
+      const nodes = await readNetworkStatus(network.folder);
+      return nodes[3]!.health === "ready" && nodes[3]!.height! >= nodes[0]!.height! - 5;
+    });
+    const paused = await cometOf(network.nodes[1]!);
+    process.kill(paused, "SIGSTOP");
+    try {
+      await finals(load.final.size + 30);
+    } finally {
+      process.kill(paused, "SIGCONT");
+    }
+    await finals(load.final.size + 20);
+    await load.stop();
+    await waitForAgreement(network, 40_000);
+    for (const node of [0, 3]) await assertRecordedOnce(network, node, load.accepted);
+    t.diagnostic(`${load.accepted.size} entries recorded once each`);
+  });
+
+  await t.test("CometBFT alone killed: the node starts it again", async () => {
+    const before = await cometOf(network.nodes[0]!);
+    process.kill(before, "SIGKILL");
+    await waitFor("another CometBFT", async () => (await cometOf(network.nodes[0]!)) !== before);
+    await addEntry(network, 0, "again");
+    await waitForAgreement(network);
+  });
+
+  await t.test("all nodes killed at once and started again", async () => {
+    await addEntry(network, 1, "before");
+    network.kill(...network.nodes);
+    await network.up();
+    await addEntry(network, 2, "after");
+    const nodes = await waitForAgreement(network);
+    assert.equal(new Set(nodes.map((node) => node.stateRoot)).size, 1);
+  });
+
+  await t.test("a stop in order leaves no CometBFT behind", async () => {
+    await network.down();
+    assert.deepEqual(
+      network.nodes.flatMap((node) => cometPids(node.folder)),
+      [],
+    );
+  });
+});
