@@ -138,12 +138,18 @@ export async function proveReadiness(
 export function registerNode(
   ledger: LedgerClient,
   admin: KeyPair,
-  node: { readonly id: string; readonly key: PublicKey; readonly tlsFingerprint: Hash },
+  node: {
+    readonly id: string;
+    readonly key: PublicKey;
+    readonly tlsFingerprint: Hash;
+    /** `host:port` where the other nodes reach it. */
+    readonly address: string;
+  },
 ): Promise<TransactionView> {
-  const { id, key, tlsFingerprint } = node;
+  const { id, key, tlsFingerprint, address } = node;
   return ledger.execute(admin, {
     module: "registry",
     action: "node.register",
-    args: { id, key: publicKeyToCbor(key), tlsFingerprint },
+    args: { id, key: publicKeyToCbor(key), tlsFingerprint, address },
   });
 }

@@ -198,8 +198,8 @@ export class LedgerClient {
   }
 
   /** A block as it is encoded. */
-  blockBody(height: number): Promise<Bytes> {
-    return this.#reader.blockBody(height);
+  blockBody(height: number, caller: KeyPair): Promise<Bytes> {
+    return this.#as(caller).blockBody(height);
   }
 
   /** The certificate or proof with which the node holds a block. */

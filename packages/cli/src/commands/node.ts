@@ -103,9 +103,14 @@ async function createNode(
   const admin = await signingAccount(context);
   const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
   const added = await addNodeFolder(openNetwork(context), id, portBase);
-  const { consensusKey: key, tlsFingerprint } = added;
+  const { consensusKey: key, tlsFingerprint, address } = added;
   try {
-    const view = await registerNode(ledger, admin.keyPair, { id, key, tlsFingerprint });
+    const view = await registerNode(ledger, admin.keyPair, {
+      id,
+      key,
+      tlsFingerprint,
+      address,
+    });
     return showTransaction(context.console, view);
   } catch (error) {
     removeNodeFolder(added);

@@ -19,6 +19,8 @@ export interface AddedNode {
   readonly node: NodeEntry;
   readonly consensusKey: PublicKey;
   readonly tlsFingerprint: Hash;
+  /** Where the other nodes reach it. */
+  readonly address: string;
 }
 
 const NODE_ID = /^([a-z][a-z0-9-]{0,62})\/([a-z][a-z0-9-]{0,62})$/u;
@@ -85,7 +87,8 @@ export async function addNodeFolder(
   }
   saveManifest(network.folder, manifest);
   const { consensusKey, tlsFingerprint } = keys;
-  return { network: grown, node, consensusKey, tlsFingerprint };
+  const address = `127.0.0.1:${node.networkPort}`;
+  return { network: grown, node, consensusKey, tlsFingerprint, address };
 }
 
 /** Takes back what `addNodeFolder` made, when the ledger would not have the node. */

@@ -7,6 +7,7 @@ import {
   decodeBlock,
   decodeCertificate,
   HanseError,
+  type KeyPair,
   publicKeyFromText,
   quorumWeight,
   totalWeight,
@@ -77,12 +78,16 @@ function certificateFrom(bytes: Bytes) {
   }
 }
 
-async function readRecent(ledger: LedgerClient, newest: number): Promise<RecentBlock[]> {
+async function readRecent(
+  ledger: LedgerClient,
+  caller: KeyPair,
+  newest: number,
+): Promise<RecentBlock[]> {
   const heights = Array.from({ length: Math.min(RECENT_BLOCKS, newest) }, (_, i) => newest - i);
   const blocks = await Promise.all(
     heights.map(async (height) => ({
       height,
-      body: decodeBlock(await ledger.blockBody(height)),
+      body: decodeBlock(await ledger.blockBody(height, caller)),
       proof: await ledger.blockProof(height),
     })),
   );
@@ -113,10 +118,7 @@ function leadersOf(rules: RulesView, set: ValidatorSet, height: number, view: nu
   return [policy.leader(set, height, view), policy.leader(set, height + 1, 0)] as const;
 }
 
-export async function readOrdering(
-  ledger: LedgerClient,
-  caller: Parameters<typeof readRules>[1],
-): Promise<OrderingView> {
+export async function readOrdering(ledger: LedgerClient, caller: KeyPair): Promise<OrderingView> {
   const [rules, sets, proposals, status] = await Promise.all([
     readRules(ledger, caller),
     readSets(ledger, caller),
@@ -139,7 +141,7 @@ export async function readOrdering(
     leader,
     nextLeader,
     stalledSince: status.stalledSince,
-    recent: await readRecent(ledger, status.committedHeight),
+    recent: await readRecent(ledger, caller, status.committedHeight),
     proposals: proposals.filter((proposal) => proposal.status === "open"),
   };
 }

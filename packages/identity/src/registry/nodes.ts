@@ -4,6 +4,8 @@ import type { StateOverlay, StateView } from "@hanse/state";
 import { requireNode, requireOrganization } from "./registry.ts";
 import { findNode, NODES, type RegisteredNode } from "./tables.ts";
 
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$/;
+const ADDRESS_MAX = 260;
 const NODE_NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
 function invalid(field: string, expected: string): never {
@@ -38,7 +40,7 @@ export function registerNode(
   overlay: StateOverlay,
   node: Omit<RegisteredNode, "status">,
 ): RegisteredNode {
-  const { id, org, key, tlsFingerprint } = node;
+  const { id, org, key, tlsFingerprint, address } = node;
   requireOrganization(overlay, org);
   if (!id.startsWith(`${org}/`) || !NODE_NAME.test(id.slice(org.length + 1))) {
     invalid("id", `expected ${org}/ and a name like ${NODE_NAME.source.slice(1, -1)}`);
@@ -49,7 +51,18 @@ export function registerNode(
   if (tlsFingerprint.length !== 32) invalid("tlsFingerprint", "expected 32 bytes");
   requireFreshNodeKey(overlay, key);
   requireFresh(overlay, "tls_fingerprint", tlsFingerprint, "tlsFingerprint");
-  overlay.insert(NODES, [id, org, key.algorithm, key.bytes, tlsFingerprint, "active"]);
+  if (address !== undefined && (address.length > ADDRESS_MAX || !ADDRESS.test(address))) {
+    invalid("address", "expected host:port, an IPv6 host in brackets");
+  }
+  overlay.insert(NODES, [
+    id,
+    org,
+    key.algorithm,
+    key.bytes,
+    tlsFingerprint,
+    "active",
+    address ?? null,
+  ]);
   return { ...node, status: "active" };
 }
 

@@ -276,6 +276,6 @@ export function seedIdentity(overlay: StateOverlay, genesis: GenesisDocument): v
   for (const organization of genesis.organizations) addOrganization(overlay, organization);
   for (const account of genesis.accounts) registerAccount(overlay, account);
   for (const { id, org, key, tlsFingerprint } of genesis.nodes) {
-    overlay.insert(NODES, [id, org, key.algorithm, key.bytes, tlsFingerprint, "active"]);
+    overlay.insert(NODES, [id, org, key.algorithm, key.bytes, tlsFingerprint, "active", null]);
   }
 }

@@ -60,6 +60,8 @@ export const IDENTITY_TABLES: readonly TableSchema[] = [
       { name: "key", type: "bytes" },
       { name: "tls_fingerprint", type: "bytes" },
       { name: "status", type: "text" },
+      // host:port for the others to dial; null where their configuration says it.
+      { name: "address", type: "text" },
     ],
     indexes: ["org"],
   },
@@ -90,6 +92,8 @@ export interface RegisteredNode {
   readonly key: PublicKey;
   readonly tlsFingerprint: Bytes;
   readonly status: Status;
+  /** `host:port` for the others to dial; undefined where their configuration says it. */
+  readonly address?: string;
 }
 
 function broken(table: string): never {
@@ -131,13 +135,14 @@ export function organizationFromRow(row: Row): Organization {
 }
 
 export function nodeFromRow(row: Row): RegisteredNode {
-  const [id, org, algorithm, key, fingerprint, status] = row.values;
+  const [id, org, algorithm, key, fingerprint, status, address] = row.values;
   return {
     id: id as string,
     org: org as string,
     key: keyOf(algorithm, key, NODES),
     tlsFingerprint: fingerprint as Bytes,
     status: statusOf(status, NODES),
+    ...(address === null ? {} : { address: address as string }),
   };
 }
 

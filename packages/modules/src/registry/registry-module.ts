@@ -212,13 +212,21 @@ const orgResume = defineAction({
 });
 
 const nodeRegister = defineAction({
-  fields: { id: text(NODE_ID_MAX), key: publicKey(), tlsFingerprint: bytes(32, 32) },
+  fields: {
+    id: text(NODE_ID_MAX),
+    key: publicKey(),
+    tlsFingerprint: bytes(32, 32),
+    address: optional(text(NAME_MAX)),
+  },
   fuel: FUEL_WRITE,
   check(_args, sender) {
     requireAdminOf(sender, sender.org);
   },
-  run({ id, key, tlsFingerprint }, { sender, state, emit }) {
-    const { org } = registerNode(state, { id, org: sender.org, key, tlsFingerprint });
+  run({ id, key, tlsFingerprint, address }, { sender, state, emit }) {
+    const { org } = registerNode(state, {
+      ...{ id, org: sender.org, key, tlsFingerprint },
+      ...(address === undefined ? {} : { address }),
+    });
     const shown = { id, org, key: publicKeyToText(key), tlsFingerprint: toHex(tlsFingerprint) };
     emit("node.registered", shown);
     return shown;

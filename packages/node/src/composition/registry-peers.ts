@@ -42,7 +42,7 @@ export function followRegistry(parts: RegistryPeersParts): RegistryPeers {
       .map(
         (node): TlsPeer => ({
           id: node.id,
-          address: addresses.get(node.id),
+          address: addresses.get(node.id) ?? node.address,
           tlsFingerprint: node.tlsFingerprint as Hash,
         }),
       );
