@@ -124,10 +124,14 @@ export function logEngineEvent(log: NodeLog, event: EngineEvent): void {
     case "syncing":
     case "synced":
     case "quarantineOver":
+    case "handover":
       log.info(facts, event.t);
       return;
     case "evidence":
       log.error(evidenceFacts(event.evidence), "a validator contradicted itself");
+      return;
+    case "dropped":
+      log.debug(facts, "messages of peers changed nothing");
       return;
     case "badPeer":
     case "quarantine":

@@ -15,6 +15,7 @@ import {
   type CoreEvent,
   type Effect,
   type Era,
+  FINALIZE_VIEWS_BELOW_MAX,
   VIEWS_AHEAD_MAX,
 } from "./events.ts";
 import { decide, onExecuted, openRestored } from "./heights.ts";
@@ -58,6 +59,8 @@ export interface Core {
     from: string,
     p: { readonly height: Height; readonly view: View; readonly parentView: View },
   ): boolean;
+  /** Whether a certified block lacks its body: otherwise none is read that nobody proposed. */
+  wantsBodies(): boolean;
 }
 
 export function createCore(config: CoreConfig): Core {
@@ -140,7 +143,9 @@ export function createCore(config: CoreConfig): Core {
       const h = get().open;
       if (height !== h.height || h.phase !== "voting") return false;
       if (view > h.certified + VIEWS_AHEAD_MAX) return false;
-      if (kind === "finalize") return h.finalization === undefined;
+      if (kind === "finalize") {
+        return h.finalization === undefined && view >= h.view - FINALIZE_VIEWS_BELOW_MAX;
+      }
       if (view < h.view - 2) return false;
       return kind === "notarize" ? !h.notarizations.has(view) : !h.nullifications.has(view);
     },
@@ -151,6 +156,13 @@ export function createCore(config: CoreConfig): Core {
       return c.kind === "notarize" ? !h.notarizations.has(c.view) : !h.nullifications.has(c.view);
     },
     wantsProposal: (from, p) => wantsProposal(get(), from, p),
+    wantsBodies() {
+      const h = get().open;
+      if (h.phase !== "voting") return false;
+      const isMissing = (c: Certificate) => !h.bodies.has(hashKey(c.blockHash!));
+      if (h.finalization !== undefined) return isMissing(h.finalization);
+      return [...h.notarizations.values()].some(isMissing);
+    },
   };
 }
 

@@ -270,5 +270,8 @@ export interface CoreConfig {
   readonly testOnlyMutation?: Mutation;
 }
 
+/** Finalize votes count in so many views below ours; older blocks are offered again anyway. */
+export const FINALIZE_VIEWS_BELOW_MAX = 64;
+
 /** Views above the highest certified one for which messages are kept. */
 export const VIEWS_AHEAD_MAX = 8;

@@ -258,8 +258,31 @@ function isTimely(state: CoreState, body: Body): boolean {
   return time <= state.now + clockAheadMsMax && time >= state.now - clockBehindMsMax;
 }
 
+/** Bytes of bodies that we voted for and no quorum certified, kept in memory per height. */
+const VOTED_BODY_BYTES_MAX = 256 * 1024 * 1024;
+
+/** The log keeps them, so that a restart has them again. */
+function dropVotedBodies(state: CoreState): void {
+  const h = state.open;
+  const certified = new Set([...h.notarizations.values()].map((c) => hashKey(c.blockHash!)));
+  const kept = [...h.bodies.values()].filter(({ key }) => !certified.has(key));
+  let bytes = 0;
+  for (const body of kept) bytes += body.bytes.length;
+  const running = h.proposals.get(h.view)?.proposal.body.key;
+  for (const body of kept) {
+    if (bytes <= VOTED_BODY_BYTES_MAX) return;
+    if (body.key === running) continue;
+    bytes -= body.bytes.length;
+    h.bodies.delete(body.key);
+    for (const [view, { proposal }] of h.proposals) {
+      if (proposal.body.key === body.key && view < h.view) h.proposals.delete(view);
+    }
+  }
+}
+
 function dropOldBodies(state: CoreState): void {
   const h = state.open;
+  dropVotedBodies(state);
   if (h.bodies.size < BODIES_MAX) return;
   const notarized = new Set(
     [...h.notarizations.values()].map((certificate) => hashKey(certificate.blockHash!)),

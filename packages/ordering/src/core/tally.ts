@@ -7,7 +7,7 @@ import {
   type VoteKind,
 } from "@hanse/protocol";
 import type { View } from "../engine/interfaces.ts";
-import type { Vote } from "./events.ts";
+import { FINALIZE_VIEWS_BELOW_MAX, type Vote } from "./events.ts";
 
 /** What two votes must share to count together. */
 export function subjectKey(vote: Pick<Vote, "blockHash" | "parentView">): string {
@@ -86,15 +86,14 @@ export class Tally {
     };
   }
 
-  /** Forgets the votes of views below `view`, except those of kind finalize, which stay useful. */
+  /** Forgets the votes of views below `view`; those of kind finalize stay useful for longer. */
   forgetBelow(view: View): void {
-    for (const key of this.#counts.keys()) {
-      const [kind, at] = key.split(":");
-      if (kind !== "finalize" && Number(at) < view) this.#counts.delete(key);
-    }
-    for (const key of this.#voted.keys()) {
-      const [kind, at] = key.split(":");
-      if (kind !== "finalize" && Number(at) < view) this.#voted.delete(key);
+    for (const known of [this.#counts, this.#voted]) {
+      for (const key of known.keys()) {
+        const [kind, at] = key.split(":");
+        const least = kind === "finalize" ? view - FINALIZE_VIEWS_BELOW_MAX : view;
+        if (Number(at) < least) known.delete(key);
+      }
     }
   }
 }

@@ -13,11 +13,13 @@ import { CandidateBlocks } from "./candidate-blocks.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Executor } from "./executor.ts";
 import { Inbox } from "./inbox.ts";
+import { Complaints } from "./peer-conduct.ts";
 import { Persistence } from "./persistence.ts";
 import { Quarantine } from "./quarantine.ts";
 import {
   type BuiltinEngineOptions,
   DEFAULT_TUNING,
+  type DropReason,
   type EngineEvent,
   type EngineTuning,
   type Runtime,
@@ -48,6 +50,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   /** Members that we have a link to. */
   readonly #links = new Set<string>();
   readonly #timers = new Map<TimerId, { cancel(): void }>();
+  readonly #drops = new Map<DropReason, number>();
+  readonly #complaints: Complaints;
   #heartbeat: { cancel(): void } | undefined;
   /** Since when the open height has a reason to be decided. */
   #activeSince: number | undefined;
@@ -55,6 +59,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   constructor(options: BuiltinEngineOptions) {
     this.options = options;
     this.tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    this.#complaints = new Complaints(options.clock);
     this.candidates = new CandidateBlocks(this);
     this.core = createCore({
       self: options.signer.id,
@@ -261,7 +266,17 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   }
 
   report(event: EngineEvent): void {
-    this.options.report?.(event);
+    const told = event.t === "badPeer" ? this.#complaints.tell(event) : event;
+    if (told !== undefined) this.options.report?.(told);
+  }
+
+  dropped(reason: DropReason): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+
+  #tellDrops(): void {
+    for (const [reason, count] of this.#drops) this.report({ t: "dropped", reason, count });
+    this.#drops.clear();
   }
 
   halt(code: string, message: string): void {
@@ -424,6 +439,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   #beat(): void {
     this.#heartbeat = this.options.clock.setTimer(this.tuning.heartbeatMs, () => {
       if (this.stopped) return;
+      this.#tellDrops();
       this.#sendStatus("all", 0, false);
       this.#beat();
     });

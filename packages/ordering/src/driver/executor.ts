@@ -2,6 +2,7 @@
 import {
   bitmapToIndices,
   type Certificate,
+  decodeCertificate,
   encodeCertificate,
   equalBytes,
   type Hash,
@@ -117,7 +118,10 @@ export class Executor {
     this.#stateRoot = result.stateRoot;
     this.#resultsRoot = result.resultsRoot;
     this.#executed = height;
-    this.#remember({ height, bytes: body.bytes, certificate: encodeCertificate(certificate) });
+    const encoded = encodeCertificate(certificate);
+    this.#remember({ height, bytes: body.bytes, certificate: encoded });
+    const { lastCert } = body.block;
+    const below = lastCert.length === 0 ? undefined : decodeCertificate(lastCert).signatures.length;
     this.#runtime.report({
       t: "final",
       height,
@@ -126,6 +130,8 @@ export class Executor {
       signers: bitmapToIndices(certificate.signers).length,
       bytes: body.bytes.length,
       transactions: header.txCount,
+      certificateBytes: encoded.length,
+      ...(below === undefined ? {} : { presentBelow: below }),
       agreedMs,
       executedMs: options.clock.now() - started,
     });

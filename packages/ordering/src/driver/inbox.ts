@@ -9,6 +9,7 @@ import {
   toHex,
   type ValidatorId,
 } from "@hanse/protocol";
+import { type Body, VIEWS_AHEAD_MAX } from "../core/events.ts";
 import type { Height } from "../engine/interfaces.ts";
 import {
   decodeEvidence,
@@ -29,7 +30,8 @@ import {
   type VoteMessage,
   type WireMessage,
 } from "../wire/messages.ts";
-import { type Runtime, TokenBuckets, verifyAll } from "./runtime.ts";
+import { PeerConduct } from "./peer-conduct.ts";
+import { type DropReason, type Runtime, verifyAll } from "./runtime.ts";
 import { VoteGate } from "./vote-gate.ts";
 
 /** Messages of the next height kept until it opens: votes and first proposals of every member. */
@@ -37,8 +39,8 @@ const STASH_MAX = 4096;
 const STASH_BYTES_MAX = 64 * 1024 * 1024;
 /** Certificates being verified at once. */
 const CERTIFICATES_IN_CHECK_MAX = 256;
-/** No proposal or certificate is checked for this long for a peer that sent a forged one. */
-const MUTED_MS = 1_000;
+/** First votes of one peer for the height just decided that are told from calls for help. */
+const LATE_PER_PEER_MAX = 64;
 
 export interface InboxPeers {
   /** The peer is past this height: `height` is final there. */
@@ -59,22 +61,20 @@ export class Inbox {
   readonly #runtime: Runtime;
   readonly #peers: InboxPeers;
   readonly #gate: VoteGate;
-  readonly #buckets: TokenBuckets;
+  readonly #conduct: PeerConduct;
   #stash: { readonly from: ValidatorId; readonly message: WireMessage }[] = [];
   #stashKeys = new Set<string>();
   #stashBytes = 0;
   /** First votes for the height just decided: late, not lost. */
-  #late = new Set<string>();
+  readonly #late = new Map<ValidatorId, Set<string>>();
   #inCheck = new Set<string>();
-  /** Who sent a signature that does not hold: its costly messages wait until then. */
-  readonly #mutedUntil = new Map<ValidatorId, number>();
   #height = 0;
 
   constructor(runtime: Runtime, peers: InboxPeers) {
     this.#runtime = runtime;
     this.#peers = peers;
     this.#gate = new VoteGate(runtime);
-    this.#buckets = new TokenBuckets(runtime.options.clock, runtime.tuning.requestsPerSecond);
+    this.#conduct = new PeerConduct(runtime.options.clock, runtime.tuning.requestsPerSecond);
   }
 
   receive(from: ValidatorId, bytes: Bytes): void {
@@ -128,13 +128,14 @@ export class Inbox {
   }
 
   #forged(peer: ValidatorId, code: string): void {
-    this.#mutedUntil.set(peer, this.#runtime.options.clock.now() + MUTED_MS);
+    this.#conduct.forged(peer);
     this.#bad(peer, code);
   }
 
   #isMuted(peer: ValidatorId): boolean {
-    const until = this.#mutedUntil.get(peer);
-    return until !== undefined && until > this.#runtime.options.clock.now();
+    const isMuted = this.#conduct.isMuted(peer);
+    if (isMuted) this.#runtime.dropped("muted");
+    return isMuted;
   }
 
   #dispatch(from: ValidatorId, message: WireMessage): void {
@@ -152,12 +153,12 @@ export class Inbox {
         if (!this.#isMuted(from)) this.#onCertificates(from, message.certificates);
         return;
       case "need":
-        if (!this.#buckets.take(from)) return;
+        if (!this.#isWithinRate(from)) return;
         if (message.height < this.#runtime.core.height) this.#peers.help(from, message.height);
         else this.#runtime.step({ ...message, from });
         return;
       case "getBlock":
-        if (!this.#buckets.take(from)) return;
+        if (!this.#isWithinRate(from)) return;
         if (message.height < this.#runtime.core.height) this.#peers.help(from, message.height);
         else this.#runtime.step({ t: "getBlock", from, hash: message.hash });
         return;
@@ -170,11 +171,11 @@ export class Inbox {
       case "status":
         this.#peers.status(
           from,
-          message.ask && this.#buckets.take(from) ? message : quiet(message),
+          message.ask && this.#isWithinRate(from) ? message : quiet(message),
         );
         return;
       case "getRange":
-        if (this.#buckets.take(from)) this.#peers.serveRange(from, message.from, message.to);
+        if (this.#isWithinRate(from)) this.#peers.serveRange(from, message.from, message.to);
         return;
       case "range":
         this.#peers.range(from, message);
@@ -198,18 +199,22 @@ export class Inbox {
       // To act at a height, one needs the finality of the height below.
       if (isMember(this.#runtime, from)) this.#peers.claim(from, height - 1);
       if (height === core.height + 1 && isOfEpoch) this.#keep(from, message, place);
+      else this.#runtime.dropped("future");
       return false;
     }
     if (height < core.height) {
       if (height === core.height - 1) {
         if (message.t === "vote") this.#runtime.step({ ...message, t: "seen", from });
         // Votes that crossed the decision are no call for help; repeated ones are.
-        if (!this.#late.has(`${from}:${place}`)) {
-          if (this.#late.size < STASH_MAX) this.#late.add(`${from}:${place}`);
+        const late = this.#late.get(from) ?? new Set();
+        this.#late.set(from, late);
+        if (!late.has(place) && late.size < LATE_PER_PEER_MAX) {
+          late.add(place);
           return false;
         }
       }
-      if (this.#buckets.take(from)) this.#peers.help(from, height);
+      this.#runtime.dropped("stale");
+      if (this.#isWithinRate(from)) this.#peers.help(from, height);
       return false;
     }
     if (!isOfEpoch) this.#bad(from, "ORDERING_EPOCH");
@@ -217,21 +222,33 @@ export class Inbox {
   }
 
   #keep(from: ValidatorId, message: VoteMessage | ProposeMessage, place: string): void {
+    const reason = this.#tryKeep(from, message, place);
+    if (reason !== undefined) this.#runtime.dropped(reason);
+  }
+
+  #tryKeep(
+    from: ValidatorId,
+    message: VoteMessage | ProposeMessage,
+    place: string,
+  ): DropReason | undefined {
     const { core } = this.#runtime;
     const set = core.setAt(message.height);
-    if (!set.members.some((member) => member.id === from)) return;
+    if (!set.members.some((member) => member.id === from)) return "stranger";
     const bytes = message.t === "propose" ? message.block.length : 256;
     if (message.t === "propose") {
-      if (message.view > 1 || !core.mayLead(message.height, message.view, from)) return;
-    } else if (message.view > 8) {
-      return;
+      if (message.view > 1) return "future";
+      if (!core.mayLead(message.height, message.view, from)) return "unasked";
+    } else if (message.view > VIEWS_AHEAD_MAX) {
+      return "future";
     }
     const key = `${from}:${place}`;
-    if (this.#stashKeys.has(key) || this.#stash.length >= STASH_MAX) return;
-    if (this.#stashBytes + bytes > STASH_BYTES_MAX) return;
+    if (this.#stashKeys.has(key)) return "duplicate";
+    if (this.#stash.length >= STASH_MAX || this.#stashBytes + bytes > STASH_BYTES_MAX)
+      return "full";
     this.#stashKeys.add(key);
     this.#stashBytes += bytes;
     this.#stash.push({ from, message });
+    return undefined;
   }
 
   #onVote(from: ValidatorId, m: VoteMessage): void {
@@ -239,9 +256,15 @@ export class Inbox {
     if (!this.#isForOpenHeight(from, m, `${m.kind}:${m.view}`)) return;
     const { core } = this.#runtime;
     const signer = core.open.set.members.findIndex((member) => member.id === from);
-    if (signer < 0) return;
+    if (signer < 0) {
+      this.#runtime.dropped("stranger");
+      return;
+    }
     this.#runtime.step({ t: "seen", from, height: m.height, view: m.view, kind: m.kind });
-    if (!core.wantsVote(m.kind, m.height, m.view)) return;
+    if (!core.wantsVote(m.kind, m.height, m.view)) {
+      this.#runtime.dropped(m.view > core.view ? "future" : "stale");
+      return;
+    }
     this.#gate.add({
       kind: m.kind,
       height: m.height,
@@ -257,7 +280,14 @@ export class Inbox {
     if (!this.#isForOpenHeight(from, m, `propose:${m.view}`)) return;
     const { core, options, engineEpoch } = this.#runtime;
     const key = core.open.set.members.find((member) => member.id === from)?.key;
-    if (key === undefined || !core.wantsProposal(from, m)) return;
+    if (key === undefined) {
+      this.#runtime.dropped("stranger");
+      return;
+    }
+    if (!core.wantsProposal(from, m)) {
+      this.#runtime.dropped("unasked");
+      return;
+    }
     if (m.block.length > options.blockBytesMax) {
       this.#bad(from, "ORDERING_BLOCK_TOO_LARGE");
       return;
@@ -314,14 +344,20 @@ export class Inbox {
         const final = certificate.kind === "finalize" ? certificate.height : certificate.height - 1;
         this.#peers.claim(from, final);
       }
-      if (!core.wantsCertificate(certificate)) continue;
+      if (!core.wantsCertificate(certificate)) {
+        this.#runtime.dropped(certificate.height < core.height ? "stale" : "duplicate");
+        continue;
+      }
       if (certificate.engineEpoch !== this.#runtime.engineEpoch) {
         this.#bad(from, "ORDERING_EPOCH");
         continue;
       }
       const mark = toHex(sha256(bytes));
       if (this.#inCheck.has(mark) && then === undefined) continue;
-      if (this.#inCheck.size >= CERTIFICATES_IN_CHECK_MAX) continue;
+      if (this.#inCheck.size >= CERTIFICATES_IN_CHECK_MAX) {
+        this.#runtime.dropped("full");
+        continue;
+      }
       const checks = certificateChecks(certificate, set, quorum, options.ledgerId);
       if (checks === undefined) {
         this.#bad(from, "ORDERING_CERTIFICATE");
@@ -361,11 +397,14 @@ export class Inbox {
 
   /** Worth two checks when the accused is a validator now and the offence is not known yet. */
   #onEvidence(from: ValidatorId, bytes: Bytes): void {
-    if (!this.#buckets.take(from)) return;
+    if (!this.#isWithinRate(from)) return;
     const { core, options, engineEpoch } = this.#runtime;
     const evidence = decodeEvidence(bytes);
     const { set } = core.open;
-    if (!this.#peers.wantsEvidence(evidence)) return;
+    if (!this.#peers.wantsEvidence(evidence)) {
+      this.#runtime.dropped("duplicate");
+      return;
+    }
     // Of the open height too: it goes into the block above.
     if (evidenceRefusal(evidence, { height: core.height + 1, engineEpoch, set })) return;
     const claims = evidenceClaims(evidence, { set, ledgerId: options.ledgerId });
@@ -380,9 +419,13 @@ export class Inbox {
   }
 
   #onBlock(bytes: Bytes): void {
-    if (bytes.length > this.#runtime.options.blockBytesMax) return;
+    const { core, options } = this.#runtime;
+    if (bytes.length > options.blockBytesMax || !core.wantsBodies()) {
+      this.#runtime.dropped("unasked");
+      return;
+    }
     const body = bodyFromBytes(bytes);
-    if (body.block.header.height === this.#runtime.core.height) {
+    if (body.block.header.height === core.height) {
       this.#runtime.step({ t: "body", body });
     }
   }
@@ -405,21 +448,42 @@ export class Inbox {
       this.#bad(from, "ORDERING_EPOCH");
       return;
     }
-    const body = bodyFromBytes(block);
     const { set, quorum } = core.open;
     const checks = certificateChecks(certificate, set, quorum, options.ledgerId);
-    if (checks === undefined || !equalBytes(body.hash, certificate.blockHash)) {
+    if (checks === undefined) {
       this.#bad(from, "ORDERING_CERTIFICATE");
       return;
     }
+    // The block is not read before the certificate holds: that is the cheaper check.
     verifyAll(this.#runtime, checks).then(
       (ok) => {
         if (this.#runtime.stopped) return;
-        if (ok) this.#runtime.step({ t: "decided", body, certificate, log: true });
+        if (ok) this.#onFinalBody(from, block, certificate);
         else this.#forged(from, "ORDERING_CERTIFICATE_SIGNATURE");
       },
       (error: unknown) => this.#runtime.halt("ORDERING_VERIFY", String(error)),
     );
+  }
+
+  #onFinalBody(from: ValidatorId, block: Bytes, certificate: Certificate): void {
+    let body: Body | undefined;
+    try {
+      body = bodyFromBytes(block);
+    } catch (error) {
+      if (!(error instanceof HanseError)) throw error;
+    }
+    if (body === undefined || !equalBytes(body.hash, certificate.blockHash!)) {
+      this.#forged(from, "ORDERING_BODY");
+      return;
+    }
+    this.#runtime.step({ t: "decided", body, certificate, log: true });
+  }
+
+  /** One request of a peer against its rate. */
+  #isWithinRate(from: ValidatorId): boolean {
+    const may = this.#conduct.mayAsk(from);
+    if (!may) this.#runtime.dropped("rate");
+    return may;
   }
 }
 

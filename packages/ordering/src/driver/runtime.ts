@@ -99,6 +99,10 @@ export type EngineEvent =
       readonly signers: number;
       readonly bytes: number;
       readonly transactions: number;
+      /** Encoded bytes of the certificate, where the engine makes one. */
+      readonly certificateBytes?: number;
+      /** Members whose finalize vote for the height below stands in this block's `lastCert`. */
+      readonly presentBelow?: number;
       /** From the height's first activity here to its finality; undefined when caught up. */
       readonly agreedMs: number | undefined;
       readonly executedMs: number;
@@ -109,7 +113,15 @@ export type EngineEvent =
   | { readonly t: "alarm"; readonly code: string; readonly message: string }
   /** The engine stopped for good: votes end, reads go on. */
   | { readonly t: "halted"; readonly code: string; readonly message: string }
-  | { readonly t: "badPeer"; readonly peer: ValidatorId; readonly code: string }
+  /** Told at once, then at most once a second per peer and code; `count`: since the last time. */
+  | {
+      readonly t: "badPeer";
+      readonly peer: ValidatorId;
+      readonly code: string;
+      readonly count?: number;
+    }
+  /** Messages that changed nothing since the last event of the reason. */
+  | { readonly t: "dropped"; readonly reason: DropReason; readonly count: number }
   | { readonly t: "quarantine"; readonly reason: string }
   | { readonly t: "quarantineOver"; readonly voteFrom: Height }
   /** The next height is another engine's. */
@@ -118,6 +130,25 @@ export type EngineEvent =
   /** Every peer that is ahead has let go of the next block: only a snapshot helps. */
   | { readonly t: "stranded"; readonly from: Height; readonly lowest: Height }
   | { readonly t: "synced"; readonly height: Height };
+
+/** Why a message of a peer changed nothing. */
+export type DropReason =
+  /** Of no member of the set. */
+  | "stranger"
+  /** Of a height, view or block that is over. */
+  | "stale"
+  /** Of a height or view too far ahead. */
+  | "future"
+  /** More requests than one peer may make. */
+  | "rate"
+  /** Its sender made a signature that does not hold, a short while ago. */
+  | "muted"
+  /** A bounded store is full. */
+  | "full"
+  /** Known already, or a further contradiction. */
+  | "duplicate"
+  /** A proposal by somebody whose turn it is not, or a body that nobody asked for. */
+  | "unasked";
 
 export interface Runtime {
   readonly options: BuiltinEngineOptions;
@@ -129,6 +160,8 @@ export interface Runtime {
   step(event: CoreEvent): void;
   send(to: ValidatorId | "all", message: WireMessage): void;
   report(event: EngineEvent): void;
+  /** Counts a message that changed nothing; told in sums. */
+  dropped(reason: DropReason): void;
   /** Whether the next height has a reason: transactions or evidence wait. */
   hasWork(): boolean;
   /** Fail-stop: no vote, no timer, no execution after it. */

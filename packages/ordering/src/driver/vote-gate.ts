@@ -12,12 +12,19 @@ interface Slot {
   readonly vote: Vote;
   readonly subject: string;
   state: "waiting" | "checking" | "checked";
+  /** A second, different vote was checked: evidence exists, a third one adds nothing. */
+  contradicted?: boolean;
 }
+
+/** Votes of one validator at one height whose signature does not hold, before it is not heard. */
+const FORGED_VOTES_MAX = 16;
 
 export class VoteGate {
   readonly #runtime: Runtime;
   /** kind:view:signer -> slot. */
   readonly #slots = new Map<string, Slot>();
+  /** By place in the set. */
+  readonly #forged = new Map<number, number>();
   #height = 0;
 
   constructor(runtime: Runtime) {
@@ -26,11 +33,16 @@ export class VoteGate {
 
   clear(height: number): void {
     this.#slots.clear();
+    this.#forged.clear();
     this.#height = height;
   }
 
   add(vote: Vote): void {
     if (vote.height !== this.#height) return;
+    if ((this.#forged.get(vote.signer) ?? 0) >= FORGED_VOTES_MAX) {
+      this.#runtime.dropped("muted");
+      return;
+    }
     const at = `${vote.kind}:${vote.view}:${vote.signer}`;
     const subject = subjectKey(vote);
     const known = this.#slots.get(at);
@@ -38,6 +50,11 @@ export class VoteGate {
       this.#slots.set(at, { vote, subject, state: "waiting" });
       this.#checkIfQuorum(vote, subject);
     } else if (known.subject !== subject) {
+      if (known.contradicted) {
+        this.#runtime.dropped("duplicate");
+        return;
+      }
+      known.contradicted = true;
       // Whoever contradicts itself is worth two checks; the core keeps the pair as evidence.
       const second: Slot = { vote, subject, state: "checking" };
       const both = known.state === "waiting" ? [known, second] : [second];
@@ -133,7 +150,10 @@ export class VoteGate {
   #drop(slot: Slot): void {
     const { vote } = slot;
     const at = `${vote.kind}:${vote.view}:${vote.signer}`;
-    if (this.#slots.get(at) === slot) this.#slots.delete(at);
+    const kept = this.#slots.get(at);
+    if (kept === slot) this.#slots.delete(at);
+    else if (kept !== undefined) kept.contradicted = false;
+    this.#forged.set(vote.signer, (this.#forged.get(vote.signer) ?? 0) + 1);
     const peer = this.#runtime.core.open.set.members[vote.signer]?.id;
     if (peer !== undefined) {
       this.#runtime.report({ t: "badPeer", peer, code: "ORDERING_VOTE_SIGNATURE" });
