@@ -189,6 +189,11 @@ export class Checker {
     return this.#eras.findLast((era) => era.height <= height)!;
   }
 
+  /** Who leads a view by the policy in force at a height. */
+  leaderOf(height: number, view: number): string {
+    return this.#eraAt(height).policy.leader(this.setAt(height), height, view);
+  }
+
   #isDue(header: BlockHeader, view: number): boolean {
     const { height, proposer } = header;
     const { policy } = this.#eraAt(height);

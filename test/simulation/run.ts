@@ -1,5 +1,5 @@
 /** Runs one seed: chaos, healing, silence; every invariant watched all along. */
-import { createPolicy, type EngineEvent, type Mutation } from "@hanse/ordering";
+import { createPolicy, type EngineEvent, type Mutation, type SignPlace } from "@hanse/ordering";
 import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
 import { corruptTransport } from "./attacker.ts";
 import { Checker } from "./checker.ts";
@@ -7,6 +7,7 @@ import type { TimedFault } from "./faults.ts";
 import { Injector } from "./injector.ts";
 import { KeyRing } from "./keys.ts";
 import type { LedgerSetup } from "./ledger.ts";
+import type { TracedHeight } from "./model-trace.ts";
 import { Network } from "./network.ts";
 import { type NodeSetup, SimulatedNode } from "./node.ts";
 import { Random } from "./random.ts";
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly log?: ((line: string) => void) | undefined;
   /** The faults instead of those that the seed draws; the rest stays as drawn. */
   readonly faults?: readonly TimedFault[] | undefined;
+  /** Gets every height, also the open one, with what honest members signed there. */
+  readonly onTraced?: (traced: TracedHeight) => void;
 }
 
 export interface RunResult {
@@ -54,6 +57,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   // A stream of its own: another fault schedule leaves the rest of the run as it is.
   const run = new Run(world, new Random(options.seed * 40_503 + 5), scenario, options);
   const failure = await run.play();
+  if (options.onTraced !== undefined) run.trace(options.onTraced);
   return {
     seed: options.seed,
     failure,
@@ -79,6 +83,7 @@ class Run {
   readonly #injector: Injector;
   readonly checker: Checker;
   #healed = false;
+  readonly #signed: { readonly id: string; readonly at: SignPlace }[] = [];
 
   constructor(world: World, random: Random, scenario: Scenario, options: RunOptions) {
     this.#world = world;
@@ -143,7 +148,9 @@ class Run {
         report: (node, event) => this.#reported(node, event),
         diskMsMax: scenario.diskMsMax,
         signing: (node, syncing, at) => {
-          if (!lies) this.checker.signing(node.id, syncing, at);
+          if (lies) return;
+          this.checker.signing(node.id, syncing, at);
+          if (options.onTraced !== undefined) this.#signed.push({ id: node.id, at });
         },
       };
       this.#nodes.push(new SimulatedNode(setup));
@@ -175,6 +182,22 @@ class Run {
     }
     if (event.t === "halted") node.halted = true;
     this.checker.reported(node.id, event, node);
+  }
+
+  /** Every height, as the model is to accept it. */
+  trace(onTraced: (traced: TracedHeight) => void): void {
+    const { liar } = this.#scenario;
+    // Sets are known up to two heights above the last final one.
+    for (let height = 1; height <= this.checker.height + 2; height++) {
+      onTraced({
+        height,
+        set: this.checker.setAt(height),
+        liars: liar.kind === "none" ? [] : [idOf(liar.node)],
+        leaderOf: (view) => this.checker.leaderOf(height, view),
+        final: this.checker.decided[height]?.hash,
+        signed: this.#signed.filter(({ at }) => at.height === height),
+      });
+    }
   }
 
   get #honest(): SimulatedNode[] {
