@@ -175,6 +175,14 @@ export interface HistoryEntry {
 /** Reads of what is durable, for doors, peers that catch up, and auditors. */
 export interface LedgerReads {
   block(height: number): Promise<StoredBlock | undefined>;
+  /** Lowest block that is kept; a store that keeps all of them leaves it out. */
+  readonly lowest?: number;
+  /** What stays of a block that is no longer kept, where it hands over to another validator set. */
+  header?(
+    height: number,
+  ): Promise<{ readonly header: Bytes; readonly certificate: Bytes } | undefined>;
+  /** Height of a transaction whose block is no longer kept, as far as that can be told. */
+  prunedHeight?(id: Hash): Promise<number | undefined>;
   /** Blocks from..to inclusive, as many as fit into bytesMax (at least one when there is one). */
   blocks(from: number, to: number, bytesMax: number): Promise<readonly StoredBlock[]>;
   /** Outcomes of a block in order. */

@@ -2,6 +2,7 @@
 import { HanseError } from "@hanse/protocol";
 import { openLedgerStore, type PostgresLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
 import { checkDatabase, foldersOf, noteDatabase } from "../folder/node-folder.ts";
+import { loadIncoming } from "./load-incoming.ts";
 import type { NodeAdapters, OpenedStore } from "./start-node.ts";
 
 export interface PostgresOpened extends OpenedStore {
@@ -16,6 +17,7 @@ function withoutPassword(url: string): string {
 /** @throws HanseError `NODE_DATABASE_MISSING`, `STORAGE_*` naming folder or server. */
 export async function openPostgresStore({
   config,
+  genesis,
   ledgerId,
   note,
   log,
@@ -41,6 +43,9 @@ export async function openPostgresStore({
     );
   }
   try {
+    const { incoming } = foldersOf(config);
+    const server = embedded?.url ?? url!;
+    await loadIncoming({ folder: incoming, url: server, genesis, ledgerId, log });
     const store = await openLedgerStore({
       database: embedded ?? { url: url! },
       ledgerId,
@@ -49,6 +54,7 @@ export async function openPostgresStore({
     });
     return {
       store,
+      history: store,
       search: (query) => store.search(query),
       async close() {
         await store.close(failure === undefined ? "drain" : "now").catch((error: unknown) => {

@@ -140,16 +140,38 @@ export async function runNode(args: readonly string[]): Promise<void> {
     let asked = false;
     process.on("SIGINT", () => stop("SIGINT"));
     process.on("SIGTERM", () => stop("SIGTERM"));
-    node = await startDefaultNode(config, {
-      log,
-      acceptAmnesia,
-      onFatal(error) {
-        logFailure(log, error, "the node cannot go on");
-        void end(EXIT_CODES.failed);
-      },
-    });
-    if (asked) await end(EXIT_CODES.stopped);
-    else printReady(node);
+    const start = async (isFirst: boolean) => {
+      let wantsRestart = false;
+      const started = await startDefaultNode(config, {
+        log,
+        acceptAmnesia: acceptAmnesia && isFirst,
+        onSnapshot() {
+          wantsRestart = true;
+          if (node !== undefined) void restart(node);
+        },
+        onFatal(error) {
+          logFailure(log, error, "the node cannot go on");
+          void end(EXIT_CODES.failed);
+        },
+      });
+      node = started;
+      if (asked) await end(EXIT_CODES.stopped);
+      else printReady(started);
+      if (wantsRestart) void restart(started);
+    };
+    /** Closes the node and opens it anew in the same process: a snapshot waits to be loaded. */
+    const restart = async (running: RunningNode) => {
+      if (node !== running || ending !== undefined) return;
+      node = undefined;
+      try {
+        await running.stop();
+        await start(false);
+      } catch (error) {
+        logFailure(log, error, "the node did not start again");
+        await end(EXIT_CODES.failed);
+      }
+    };
+    await start(true);
   } catch (thrown) {
     const error = logFailure(log, thrown, "the node did not start");
     const misconfigured = /^(CONFIG|GENESIS|KEY|NODE|NETWORK_IDENTITY|NETWORK_PEERS)/;

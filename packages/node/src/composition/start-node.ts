@@ -34,6 +34,7 @@ import {
   type NodeIdentity,
   nameBackends,
 } from "./node-identity.ts";
+import { type NodeHistory, openHistory, type StoreHistory } from "./open-history.ts";
 import { type EngineWithRights, openLedger } from "./open-ledger.ts";
 import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
@@ -46,6 +47,8 @@ export interface OpenedStore {
   readonly store: LedgerStore;
   /** Durable rows for a reader from outside, without holding up what executes. */
   search(query: Query): Promise<readonly Row[]>;
+  /** Without it the node writes no snapshots, prunes nothing and joins by blocks alone. */
+  readonly history?: StoreHistory;
   close(): Promise<void>;
   /** Told once when the database is gone. */
   onFailure(handler: (error: HanseError) => void): void;
@@ -65,6 +68,8 @@ export interface NodeAdapters {
   readonly createNeedle?: () => EngineWithRights;
   /** Vote on although the signing state is lost: see `acceptAmnesia` in open-ordering.ts. */
   readonly acceptAmnesia?: boolean;
+  /** A snapshot is fetched: stop the node and start it anew to load it. Without this, none is. */
+  readonly onSnapshot?: () => void;
   /** The node can do nothing useful any more: the database or a thread is gone. */
   readonly onFatal: (error: HanseError) => void;
 }
@@ -183,10 +188,12 @@ const NOT_YET: OrderingStatus = {
 async function countOutcomes(
   blocks: ReturnType<Ledger["subscribe"]>,
   metrics: NodeMetrics,
+  history: NodeHistory | undefined,
   log: NodeLog,
 ): Promise<void> {
   try {
     for await (const block of blocks) {
+      history?.onCommitted(block.height);
       for (const { outcome } of block.transactions) metrics.onOutcome(outcome.code);
     }
   } catch (error) {
@@ -238,7 +245,12 @@ async function openNode(
   closers.push(() => verifiers.close());
 
   /** What is asked before it is there. */
-  const later: { engine?: OrderingEngine; ledger?: Ledger; registry?: RegistryPeers } = {};
+  const later: {
+    engine?: OrderingEngine;
+    ledger?: Ledger;
+    registry?: RegistryPeers;
+    history?: NodeHistory;
+  } = {};
   let stopping = false;
   const transport = openTransport(config, identity, log);
   const orderingStatus = () => later.engine?.status() ?? NOT_YET;
@@ -293,12 +305,30 @@ async function openNode(
     report(event) {
       metrics.onEngineEvent(event);
       logEngineEvent(log, event);
+      later.history?.onEngineEvent(event);
       if (event.t === "halted") failure.set(`${event.code}: ${event.message}`);
     },
   });
   later.engine = engine;
   ledger.onWork(() => engine.wake());
   const spread = spreadTransactions(ledger, transport, log);
+  if (opened.history !== undefined) {
+    const history = openHistory({
+      config,
+      genesis,
+      ledgerId,
+      ledger,
+      state: store.state,
+      history: opened.history,
+      transport,
+      clock,
+      count: metrics.onHistory,
+      log,
+      onSnapshot: adapters.onSnapshot,
+    });
+    later.history = history;
+    closers.push(() => history.stop());
+  }
 
   const services: NodeServices = {
     config,
@@ -341,7 +371,7 @@ async function openNode(
     spreadDropped: () => spread.dropped,
   });
   const outcomes = ledger.subscribe(ledger.tip.height + 1);
-  void countOutcomes(outcomes, metrics, log);
+  void countOutcomes(outcomes, metrics, later.history, log);
 
   closers.push(() => transport.stop());
   const network = await transport.start();

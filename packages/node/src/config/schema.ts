@@ -231,6 +231,45 @@ export const CONFIG_SCHEMA = {
       description: "Memory for rows of committed state.",
     },
   },
+  storage: {
+    keepBlocks: {
+      kind: "integer",
+      default: 0,
+      min: 0,
+      max: 1_000_000_000,
+      unit: "blocks",
+      description:
+        "Newest blocks kept; older ones are let go, their state stays. 0 keeps all: an archive.",
+    },
+  },
+  sync: {
+    snapshotEveryBlocks: {
+      kind: "integer",
+      default: 10_000,
+      min: 0,
+      max: 1_000_000_000,
+      unit: "blocks",
+      description:
+        "A snapshot of the state is written at every multiple of this height, for nodes that join; 0 writes none. The same on all nodes of a ledger, so that one can be fetched from several.",
+    },
+    snapshotsKept: {
+      kind: "integer",
+      default: 2,
+      min: 1,
+      max: 8,
+      unit: "snapshots",
+      description: "Newest snapshots kept; each is about as large as the state.",
+    },
+    blocksMax: {
+      kind: "integer",
+      default: 5_000,
+      min: 0,
+      max: 1_000_000_000,
+      unit: "blocks",
+      description:
+        "A node that is further behind than this, and no archive with blocks of its own, joins by a snapshot; 0 = never.",
+    },
+  },
   ordering: {
     viewMs: {
       kind: "integer",

@@ -75,6 +75,15 @@ export function createLedgerHandlers(
     const stored = height === 0 ? undefined : await ledger.reads.block(height);
     if (stored !== undefined) return stored;
     const newest = (await services.info()).height;
+    const lowest = ledger.reads.lowest ?? 1;
+    if (height > 0 && height < lowest) {
+      throw new HanseError(
+        "LEDGER_BLOCK_PRUNED",
+        "notFound",
+        `height: block ${height} is no longer kept here, only ${lowest} to ${newest}: ask an archive node`,
+        { details: { field: "height", lowest, newest } },
+      );
+    }
     throw new HanseError(
       "API_NO_BLOCK",
       "notFound",

@@ -42,6 +42,9 @@ export function foldersOf(config: NodeConfig) {
     ordering: join(dataDir, "ordering"),
     journal: join(dataDir, "journal"),
     postgres: join(dataDir, "postgres"),
+    snapshots: join(dataDir, "snapshots"),
+    /** A snapshot that is being fetched, or waits to be loaded. */
+    incoming: join(dataDir, "incoming"),
   };
 }
 

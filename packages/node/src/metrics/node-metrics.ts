@@ -54,6 +54,8 @@ export interface NodeMetrics {
   onEngineEvent(event: EngineEvent): void;
   onOutcome(code: string): void;
   onRequest(route: string, status: number): void;
+  /** Snapshots written, fetched, failed; blocks pruned; peers that served snapshots badly. */
+  onHistory(event: string, by: number): void;
   /** Values that are read when somebody asks. */
   watch(sources: MetricSources): void;
 }
@@ -109,6 +111,12 @@ export function createNodeMetrics(options: { readonly process: boolean }): NodeM
     labelNames: ["event"] as const,
     registers,
   });
+  const history = new Counter({
+    name: "hanse_history_events_total",
+    help: "Snapshots written, fetched and failed, peers that served them badly, blocks pruned",
+    labelNames: ["event"] as const,
+    registers,
+  });
   const codes = new Set<string>();
 
   return {
@@ -122,12 +130,17 @@ export function createNodeMetrics(options: { readonly process: boolean }): NodeM
         blockBytes.observe(event.bytes);
         views.observe(event.views);
         if (event.agreedMs !== undefined) agreed.observe(event.agreedMs);
+      } else if (event.t === "dropped") {
+        events.inc({ event: `dropped-${event.reason}` }, event.count);
+      } else if (event.t === "badPeer") {
+        events.inc({ event: event.t }, event.count ?? 1);
       } else if (event.t !== "committed") events.inc({ event: event.t });
     },
     onOutcome(code) {
       if (codes.size < CODES_MAX) codes.add(code);
       outcomes.inc({ code: codes.has(code) ? code : "other" });
     },
+    onHistory: (event, by) => history.inc({ event }, by),
     onRequest: (route, status) => requests.inc({ route, status: String(status) }),
     watch: (sources) => watchSources(registry, sources),
   };
