@@ -32,6 +32,7 @@ export {
   readPosrParams,
   stepPosr,
 } from "./policy/posr.ts";
+export { type Explained, explainPosr } from "./policy/posr-explain.ts";
 export { POSR_PARAMS, type PosrParams, SLOTS } from "./policy/posr-params.ts";
 export { assignProbers, availabilityOf, positivesNeeded } from "./policy/posr-probes.ts";
 export { capWeights, nextStanding, scoreOf, shareMaxPpm } from "./policy/posr-score.ts";

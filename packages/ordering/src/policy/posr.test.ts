@@ -9,8 +9,9 @@ import fc from "fast-check";
 import type { MaintenanceNotice, PolicyFacts, ProbeReport } from "../engine/interfaces.ts";
 import { applyUpdates, isResilient } from "../quorum/quorum.ts";
 import type { PolicyParams } from "./policy-params.ts";
-import { createPosrPolicy } from "./posr.ts";
+import { createPosrPolicy, readPosrParams } from "./posr.ts";
 import type { Candidate } from "./posr-epoch.ts";
+import { type Explained, explainPosr } from "./posr-explain.ts";
 import { SLOTS } from "./posr-params.ts";
 import { shareMaxPpm } from "./posr-score.ts";
 import { decodePosrState, encodePosrState, type PosrState } from "./posr-state.ts";
@@ -313,6 +314,26 @@ describe("policy posr, with probes", () => {
     assert.ok(standing(true) > 0);
   });
 
+  it("explains standing that signatures held down by these signatures", () => {
+    const chain = new Chain(PROBING, setOf(7));
+    for (let e = 0; e < 4; e++) {
+      const ids = chain.newest.members.map((member) => member.id);
+      const reports = reportsOf(ids, chain.state.epoch);
+      for (let i = 0; i < E; i++) {
+        chain.block({ absent: [idOf(3)], reports: i === 0 ? reports : [] });
+      }
+    }
+    const tree = explainPosr(chain.state, idOf(3), readPosrParams(PROBING))!;
+    const decided = tree.from[1]!.from[0]!.from[0]!;
+    assert.equal(decided.value, 0);
+    assert.deepEqual(decided.from.at(-1), {
+      what: "share of the blocks signed, ppm",
+      value: 0,
+      on: `signatures in lastCert of blocks ${2 * E + 1} to ${3 * E}`,
+      from: [],
+    });
+  });
+
   it("freezes while too few report, as signatures go on to count", () => {
     const chain = new Chain(PROBING, setOf(7));
     chain.epochs(5);
@@ -332,6 +353,42 @@ describe("policy posr, with probes", () => {
     const reports = [report(0), report(3), report(2, ALL + 1), report(1), report(1, 3), report(2)];
     chain.block({ reports });
     assert.deepEqual(chain.state.reports, [report(1), report(2)]);
+  });
+});
+
+describe("explaining a weight (AT-2.6)", () => {
+  const leaves = (node: Explained): readonly Explained[] =>
+    node.from.length === 0 ? [node] : node.from.flatMap(leaves);
+
+  it("sums up to the weight, and names blocks and reports", () => {
+    for (const probing of [0, 1]) {
+      const given = { ...SMALL, probing, shareMaxPpm: 1 };
+      const chain = new Chain(given, setOf(7));
+      const governed = createValidatorSet(
+        setOf(7).members.map((member, i) => (i === 6 ? { ...member, propose: 0 } : member)),
+        "byzantine",
+      );
+      chain.sets.splice(0, 3, governed, governed, governed);
+      chain.epochs(3, { absent: [idOf(4)] });
+      for (let i = 0; i < 7; i++) {
+        const tree = explainPosr(chain.state, idOf(i), readPosrParams(given))!;
+        assert.equal(tree.value, chain.propose(i));
+        const sum = tree.from.reduce((total, part) => total + part.value, 0);
+        assert.equal(sum, tree.value);
+        assert.ok(
+          leaves(tree).some(({ on }) =>
+            /lastCert of blocks \d+ to \d+|reports of epoch \d+/.test(on ?? ""),
+          ),
+        );
+      }
+      const why = (i: number) =>
+        explainPosr(chain.state, idOf(i), readPosrParams(given))!.from.at(-1)!.what;
+      assert.equal(why(4), "silent in an epoch, until the next good one");
+      assert.equal(why(6), "no right to propose, by governance");
+      assert.equal(explainPosr(chain.state, "stranger", readPosrParams(given)), undefined);
+    }
+    const tree = explainPosr(new Chain(SMALL, setOf(4)).state, idOf(0), readPosrParams(SMALL));
+    assert.equal(tree, undefined);
   });
 });
 
