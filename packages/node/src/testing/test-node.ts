@@ -76,7 +76,13 @@ export async function createTestFolder(options: TestFolderOptions = {}): Promise
 }
 
 export interface TestNetworkFolder extends Omit<TestNodeFolder, "configFile"> {
-  readonly nodes: readonly { readonly id: string; readonly configFile: string }[];
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly configFile: string;
+    readonly consensusKey: KeyPair;
+    /** Account that speaks for the node's organization. */
+    readonly admin: KeyPair;
+  }[];
 }
 
 /** The same for several nodes, each of an organization of its own. */
@@ -99,6 +105,8 @@ export async function createTestNetwork(
     name,
     pair: createKeyPair("ed25519"),
   }));
+  // The first organization has people of its own.
+  const admins = orgs.map((_, i) => (i === 0 ? people[0]!.pair : createKeyPair("ed25519")));
   const genesis: GenesisDocument = {
     version: 1,
     network: "test",
@@ -111,12 +119,20 @@ export async function createTestNetwork(
       key: consensus.publicKey,
       tlsFingerprint: tls.fingerprint,
     })),
-    accounts: people.map(({ name, pair }) => ({
-      name,
-      org: "harbour",
-      key: pair.publicKey,
-      roles: name === "admin" ? ["admin"] : [],
-    })),
+    accounts: [
+      ...people.map(({ name, pair }) => ({
+        name,
+        org: "harbour",
+        key: pair.publicKey,
+        roles: name === "admin" ? ["admin"] : [],
+      })),
+      ...admins.slice(1).map((pair, i) => ({
+        name: "admin",
+        org: orgs[i + 1]!,
+        key: pair.publicKey,
+        roles: ["admin"],
+      })),
+    ],
     validators: {
       quorum: "byzantine",
       members: keys.map(({ id }) => ({ id, vote: 1, propose: 1 })),
@@ -128,7 +144,7 @@ export async function createTestNetwork(
   };
   const { api, network, log, workers, ...more } = options.config ?? {};
   const nodes = [];
-  for (const { id, org, consensus, tls, port } of keys) {
+  for (const [i, { id, org, consensus, tls, port }] of keys.entries()) {
     const own = count === 1 ? folder : join(folder, org);
     mkdirSync(join(own, "keys"), { recursive: true });
     writeFileSync(join(own, "genesis.json"), JSON.stringify(genesisToJson(genesis)));
@@ -154,7 +170,7 @@ export async function createTestNetwork(
       }),
     );
     await createNodeFolder(loadConfig({ file: configFile }).config);
-    nodes.push({ id, configFile });
+    nodes.push({ id, configFile, consensusKey: consensus, admin: admins[i]! });
   }
   return {
     folder,
