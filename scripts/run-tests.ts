@@ -49,17 +49,13 @@ const SEED_MODULE = new URL("property-seed.ts", import.meta.url).href;
 
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Debian's Chromium for the browser tests; what cannot be had is skipped by name later. */
-function provideChromium(): void {
-  if (process.env.CHROMIUM_BIN !== undefined || CHROMIUM_PATHS.some((file) => existsSync(file)))
-    return;
+/** A Debian package for some of the tests; what cannot be had is skipped by name later. */
+function installByApt(name: string, debianPackage: string): void {
   if (process.platform !== "linux" || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
-    console.log(
-      "chromium: not installed and apt-get not usable here; browser tests will be skipped",
-    );
+    console.log(`${name}: not installed and apt-get not usable here; its tests will be skipped`);
     return;
   }
-  console.log("chromium: installing by apt-get for the browser tests…");
+  console.log(`${name}: installing by apt-get for its tests…`);
   const options = {
     stdio: ["ignore", "ignore", "inherit"] as ("ignore" | "inherit")[],
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
@@ -67,10 +63,24 @@ function provideChromium(): void {
   spawnSync("apt-get", ["update", "-qq"], options);
   const done = spawnSync(
     "apt-get",
-    ["install", "-y", "-qq", "--no-install-recommends", "chromium"],
+    ["install", "-y", "-qq", "--no-install-recommends", debianPackage],
     options,
   );
-  if (done.status !== 0) console.log("chromium: apt-get failed; browser tests will be skipped");
+  if (done.status !== 0) console.log(`${name}: apt-get failed; its tests will be skipped`);
+}
+
+function provideChromium(): void {
+  if (process.env.CHROMIUM_BIN !== undefined || CHROMIUM_PATHS.some((file) => existsSync(file)))
+    return;
+  installByApt("chromium", "chromium");
+}
+
+function provideEtcd(): void {
+  if (process.env.ETCD_BIN !== undefined) return;
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  if (folders.some((folder) => existsSync(path.join(folder, "etcd")))) return;
+  // With a service manager Debian starts a server on 2379 too; tests take other ports.
+  installByApt("etcd", "etcd-server");
 }
 
 interface Totals {
@@ -87,8 +97,8 @@ function filesOf(stage: Stage, filters: readonly string[]): string[] {
     .sort();
 }
 
-function needsBrowser(file: string): boolean {
-  return readFileSync(file, "utf8").includes("CHROMIUM_BIN");
+function mentions(text: string): (file: string) => boolean {
+  return (file) => readFileSync(file, "utf8").includes(text);
 }
 
 async function runStage(stage: Stage, filters: readonly string[], totals: Totals): Promise<void> {
@@ -141,7 +151,9 @@ for (const name of wanted) {
   }
 }
 const chosen = stages.filter((stage) => wanted.includes(stage.name));
-if (chosen.some((stage) => filesOf(stage, positionals).some(needsBrowser))) provideChromium();
+const files = chosen.flatMap((stage) => filesOf(stage, positionals));
+if (files.some(mentions("CHROMIUM_BIN"))) provideChromium();
+if (files.some(mentions("ETCD_MISSING"))) provideEtcd();
 const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
 const startedAt = performance.now();
 for (const stage of chosen) await runStage(stage, positionals, totals);

@@ -60,6 +60,7 @@ export {
 } from "./network-folder/template.ts";
 export { renderTable } from "./output/console.ts";
 export { EXIT_CODES, type ExitCode } from "./output/exit-codes.ts";
+export { findEtcdBinary } from "./processes/etcd-processes.ts";
 export { downNetwork, readNetworkStatus, upNetwork } from "./processes/network-lifecycle.ts";
 export { describeEnd, findRunningProcess, sendSignal } from "./processes/node-process.ts";
 export { describeProgram, runHanse } from "./program.ts";

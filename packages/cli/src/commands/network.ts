@@ -41,7 +41,8 @@ import { addLogsCommand } from "./logs.ts";
 interface CreateOptions {
   readonly orgs?: string;
   readonly solo?: boolean;
-  readonly quorum: QuorumRule;
+  readonly quorum?: QuorumRule;
+  readonly etcd?: string;
   readonly ordering: GenesisOrdering;
   readonly name: string;
   readonly portBase: number;
@@ -63,15 +64,18 @@ export function addNetworkCommands(program: Command, run: Runner): void {
     .option("--solo", "one organization with one node")
     .option(
       "--quorum <rule>",
-      "byzantine: more than 2/3 of the votes, members may lie; crash: more than 1/2, they only fail",
+      "byzantine: more than 2/3 of the votes, members may lie (default); crash: more than 1/2, they only fail (always with etcd)",
       parseQuorum,
-      "byzantine",
     )
     .option(
       "--ordering <engine>",
-      "who orders the blocks: builtin; cometbft, a process of its own beside each node",
+      "who orders the blocks: builtin; cometbft, a process of its own beside each node; etcd",
       parseOrdering,
       "builtin",
+    )
+    .option(
+      "--etcd <urls>",
+      "with --ordering etcd: addresses of a running etcd, http://host:port,…; without, three members start with the network",
     )
     .option("--name <name>", "name of the network", "hanse-local")
     .option(
@@ -88,6 +92,7 @@ Examples:
   hanse network create --orgs harbour,court,notary --dir ./trial
   hanse network create --orgs 3 --quorum crash
   hanse network create --orgs 4 --ordering cometbft
+  hanse network create --orgs 3 --ordering etcd
   hanse network create --solo
 `,
     )
@@ -97,11 +102,12 @@ Examples:
           dir: networkDirOf(context),
           template: templateOf(options),
           portBase: options.portBase,
-          quorum: options.quorum,
+          ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
           ordering: options.ordering,
+          ...etcdOf(options),
           now: Date.now(),
         });
-        showCreated(context, created, options.quorum);
+        showCreated(context, created, options);
       }),
     );
   network
@@ -193,6 +199,18 @@ function parseOrdering(text: string): GenesisOrdering {
   return found ?? usageError(`--ordering ${text}: expected ${GENESIS_ORDERINGS.join(" or ")}`);
 }
 
+function etcdOf({ etcd, ordering }: CreateOptions): { readonly etcdUrls?: readonly string[] } {
+  if (etcd === undefined) return {};
+  if (ordering !== "etcd") usageError("--etcd: goes with --ordering etcd");
+  return { etcdUrls: etcd.split(",").map((url) => url.trim()) };
+}
+
+/** What members of a ledger must know about who keeps its order; undefined = nobody but themselves. */
+function orderTrust(network: NetworkFolder): string | undefined {
+  if (network.manifest.etcd === undefined) return undefined;
+  return "order kept by etcd: whoever runs it can stop or reorder; members detect a rewritten history, but cannot prevent it";
+}
+
 /** How many of so many validators with one vote each may be gone while the ledger goes on. */
 function toleratedFailures(created: NetworkFolder): number {
   const text = readFileSync(created.genesisFile, "utf8");
@@ -209,12 +227,22 @@ function warningOf(count: number, tolerated: number, quorum: QuorumRule): string
   return `warning: with --quorum ${quorum} ${who} no failure: the ledger stands still while one is down; use ${least} or more${other}`;
 }
 
-function showCreated(context: CommandContext, created: NetworkFolder, quorum: QuorumRule): void {
+function showCreated(
+  context: CommandContext,
+  created: NetworkFolder,
+  { ordering, quorum = ordering === "etcd" ? "crash" : "byzantine" }: CreateOptions,
+): void {
   const accounts = listAccountNames(created.accountsFolder);
   const { ledgerId, network, nodes } = created.manifest;
   const tolerated = toleratedFailures(created);
   const warning = warningOf(nodes.length, tolerated, quorum);
-  const facts = { quorum, toleratedFailures: tolerated, ...(warning && { warning }) };
+  const trust = orderTrust(created);
+  const facts = {
+    quorum,
+    toleratedFailures: tolerated,
+    ...(warning && { warning }),
+    ...(trust && { trust }),
+  };
   const result = { folder: created.folder, network, ledgerId, ...facts, nodes, accounts };
   context.console.result(result, () => {
     const { console } = context;
@@ -229,6 +257,7 @@ function showCreated(context: CommandContext, created: NetworkFolder, quorum: Qu
     );
     const dir = context.options.dir === undefined ? "" : ` --dir ${context.options.dir}`;
     if (warning !== undefined) console.line(console.paint.yellow(warning));
+    if (trust !== undefined) console.line(console.paint.yellow(trust));
     console.line(`next: hanse network up${dir}`);
   });
 }
@@ -281,9 +310,11 @@ async function runStatus(
   }
   const nodes = await readNetworkStatus(network);
   const comparison = compareNodes(nodes);
-  context.console.result({ nodes, ...comparison }, () =>
-    context.console.line(renderStatusTable(nodes, context.console.paint)),
-  );
+  const trust = orderTrust(network);
+  context.console.result({ nodes, ...comparison, ...(trust && { trust }) }, () => {
+    context.console.line(renderStatusTable(nodes, context.console.paint));
+    if (trust !== undefined) context.console.line(trust);
+  });
   if (comparison.answering === 0) return EXIT_CODES.unreachable;
   return comparison.forked ? EXIT_CODES.failed : EXIT_CODES.ok;
 }

@@ -15,8 +15,10 @@ import {
   readyKeyBackends,
   toHex,
 } from "@hanse/protocol";
+import { requireEtcdBinary } from "../processes/etcd-processes.ts";
 import { createAccountKey, saveAccountKey } from "./account-key.ts";
 import { writeCometHomes } from "./comet-homes.ts";
+import { ETCD_PORTS, type EtcdManifest, planEtcd, writeEtcdMembers } from "./etcd-members.ts";
 import { findFreePorts } from "./free-ports.ts";
 import {
   type NetworkFolder,
@@ -33,10 +35,12 @@ export interface CreateNetworkOptions {
   readonly template: NetworkTemplate;
   /** Ports are looked for from here up. */
   readonly portBase?: number;
-  /** By which rule validators agree; `byzantine` unless said. */
+  /** By which rule validators agree; `byzantine` unless said, `crash` over etcd. */
   readonly quorum?: QuorumRule;
   /** Who orders the blocks; `builtin` unless said. */
   readonly ordering?: GenesisOrdering;
+  /** Addresses of an etcd that runs elsewhere; without them the network runs its own. */
+  readonly etcdUrls?: readonly string[];
   readonly params?: Partial<LedgerParams>;
   /** Node settings on top of those that every node gets, e.g. another log level. */
   readonly nodeSettings?: Parameters<typeof renderConfigToml>[0];
@@ -101,6 +105,17 @@ async function planNodes(
   );
 }
 
+/** The etcd that keeps the order: the one named, or members of our own above the nodes' ports. */
+async function planOrder(
+  nodes: readonly PlannedNode[],
+  { etcdUrls, portBase }: CreateNetworkOptions,
+): Promise<EtcdManifest> {
+  if (etcdUrls !== undefined) return { urls: etcdUrls };
+  requireEtcdBinary(process.env);
+  const above = Math.max(...nodes.map((node) => node.networkPort)) + 1;
+  return planEtcd(await findFreePorts(ETCD_PORTS, Math.max(above, portBase ?? 0)));
+}
+
 async function fillFolder(
   folder: string,
   template: NetworkTemplate,
@@ -108,6 +123,7 @@ async function fillFolder(
 ): Promise<NetworkFolder> {
   const ordering = options.ordering ?? "builtin";
   const nodes = await planNodes(template, ordering, options.portBase);
+  const etcd = ordering === "etcd" ? await planOrder(nodes, options) : undefined;
   const people = template.organizations.flatMap((org) =>
     org.people.map((person) => ({
       ...createAccountKey(person.name),
@@ -134,7 +150,7 @@ async function fillFolder(
       roles: [...roles],
     })),
     validators: {
-      quorum: options.quorum ?? "byzantine",
+      quorum: options.quorum ?? (ordering === "etcd" ? "crash" : "byzantine"),
       members: nodes.map((node) => ({ id: node.id, vote: 1, propose: 1 })),
     },
     ordering,
@@ -150,7 +166,7 @@ async function fillFolder(
     saveAccountKey(path.join(folder, "accounts", `${account.name}.json`), account);
   }
   for (const node of nodes) {
-    writeNodeFolder(folder, node, nodes, genesisJson, options);
+    writeNodeFolder(folder, node, nodes, genesisJson, options, etcd);
     // The signing state belongs to the act of creating a node: a start never makes one.
     const file = path.join(folder, node.folder, "node.toml");
     await createNodeFolder(loadConfig({ file }).config);
@@ -162,7 +178,9 @@ async function fillFolder(
     ledger: template.ledger,
     ledgerId: toHex(ledgerIdOf(genesis)),
     nodes: nodes.map(({ keys: _keys, ...node }) => node),
+    ...(etcd === undefined ? {} : { etcd }),
   };
+  if (etcd !== undefined) writeEtcdMembers(folder, etcd);
   saveManifest(folder, manifest);
   const network = resolveNetworkFolder(folder, manifest);
   await writeCometHomes(network);
@@ -175,6 +193,7 @@ function writeNodeFolder(
   all: readonly PlannedNode[],
   genesisJson: string,
   options: CreateNetworkOptions,
+  etcd: EtcdManifest | undefined,
 ): void {
   const nodeFolder = path.join(folder, node.folder);
   mkdirSync(path.join(nodeFolder, "logs"), { recursive: true });
@@ -193,6 +212,9 @@ function writeNodeFolder(
         .filter((other) => other !== node)
         .map((other) => ({ id: other.id, address: `127.0.0.1:${other.networkPort}` })),
     },
+    ...(etcd === undefined
+      ? {}
+      : { etcd: { ...options.nodeSettings?.etcd, urls: etcd.urls.join(",") } }),
     ...(node.comet === undefined ? {} : { comet: { ...comet, rpcPort: node.comet.rpcPort } }),
   });
   const title = `# Node ${node.id} of network ${options.template.network}. Every key: hanse config print`;

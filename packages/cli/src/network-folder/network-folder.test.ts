@@ -15,6 +15,7 @@ import {
 } from "@hanse/protocol";
 import { listAccountNames, loadAccountKey, loadNamedAccount } from "./account-key.ts";
 import { createNetworkFolder } from "./create-network.ts";
+import { planEtcd, resolveEtcdMembers, writeEtcdMembers } from "./etcd-members.ts";
 import { loadNetworkFolder, selectNodes } from "./network-folder.ts";
 import { renewPorts } from "./renew-ports.ts";
 import { countedTemplate, namedTemplate, soloTemplate } from "./template.ts";
@@ -72,6 +73,40 @@ test("a created network has one genesis, and each node a configuration that load
     );
   }
   assert.deepEqual(loadNetworkFolder(dir), network);
+});
+
+test("over etcd: the order's address in each node, crash quorum, members of its own or none", async () => {
+  const template = countedTemplate("ordered", 3);
+  const etcdUrls = ["http://127.0.0.1:23791", "http://127.0.0.1:23792"];
+  const dir = path.join(root, "etcd");
+  const common = { dir, template, ordering: "etcd", now: NOW, portBase: 24_300 } as const;
+  const network = await createNetworkFolder({ ...common, etcdUrls });
+  const genesis = genesisFromJson(JSON.parse(readFileSync(network.genesisFile, "utf8")));
+  assert.equal(genesis.ordering, "etcd");
+  assert.equal(genesis.validators.quorum, "crash");
+  assert.deepEqual(network.etcd, []);
+  assert.deepEqual(loadNetworkFolder(dir).manifest.etcd, { urls: etcdUrls });
+  for (const node of network.nodes) {
+    assert.equal(loadConfig({ file: node.configFile }).config.etcd.urls, etcdUrls.join(","));
+  }
+  const lying = { ...common, dir: path.join(root, "etcd-bft"), etcdUrls };
+  const refused = await refusalOf(() => createNetworkFolder({ ...lying, quorum: "byzantine" }));
+  assert.match(refused.message, /genesis\.validators\.quorum/);
+
+  const own = resolveEtcdMembers("/net", planEtcd([1, 2, 3, 4, 5, 6]));
+  assert.deepEqual(
+    own.map(({ name, clientPort, peerPort }) => [name, clientPort, peerPort]),
+    [
+      ["etcd-1", 1, 4],
+      ["etcd-2", 2, 5],
+      ["etcd-3", 3, 6],
+    ],
+  );
+  writeEtcdMembers(path.join(root, "own"), planEtcd([1, 2, 3, 4, 5, 6]));
+  const [first] = resolveEtcdMembers(path.join(root, "own"), planEtcd([1, 2, 3, 4, 5, 6]));
+  const config = JSON.parse(readFileSync(first!.configFile, "utf8")) as Record<string, unknown>;
+  assert.equal(config["enable-grpc-gateway"], true);
+  assert.equal(String(config["initial-cluster"]).split(",").length, 3);
 });
 
 test("accounts of genesis have their keys in the folder", async () => {

@@ -9,6 +9,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { HanseError } from "@hanse/protocol";
+import { type EtcdManifest, type EtcdMemberEntry, resolveEtcdMembers } from "./etcd-members.ts";
 
 export const MANIFEST_FILE = "network.json";
 const MANIFEST_VERSION = 1;
@@ -33,6 +34,8 @@ export interface NetworkManifest {
   /** Hex of the ledger id. */
   readonly ledgerId: string;
   readonly nodes: readonly NodeManifest[];
+  /** On a ledger whose order etcd keeps. */
+  readonly etcd?: EtcdManifest;
 }
 
 /** A node of the folder with every path made absolute. */
@@ -49,6 +52,8 @@ export interface NetworkFolder {
   readonly folder: string;
   readonly manifest: NetworkManifest;
   readonly nodes: readonly NodeEntry[];
+  /** Members of etcd that the network runs itself. */
+  readonly etcd: readonly EtcdMemberEntry[];
   readonly genesisFile: string;
   readonly accountsFolder: string;
 }
@@ -117,6 +122,7 @@ export function resolveNetworkFolder(folder: string, manifest: NetworkManifest):
     manifest,
     genesisFile: path.join(folder, "genesis.json"),
     accountsFolder: path.join(folder, "accounts"),
+    etcd: resolveEtcdMembers(folder, manifest.etcd),
     nodes: manifest.nodes.map((node) => {
       const nodeFolder = path.join(folder, node.folder);
       return {

@@ -5,6 +5,7 @@ import { isPortFree } from "../network-folder/free-ports.ts";
 import type { NetworkFolder, NodeEntry } from "../network-folder/network-folder.ts";
 import type { Progress } from "../output/progress.ts";
 import type { NodeSnapshot } from "../status/node-snapshot.ts";
+import { startEtcdMembers, stopEtcdMembers } from "./etcd-processes.ts";
 import {
   describeEnd,
   findRunningProcess,
@@ -32,7 +33,7 @@ export interface UpOptions {
 
 /**
  * Starts the nodes that do not run yet and waits until all are ready.
- * @throws HanseError `CLI_NODE_START` with the node's own reason, `CLI_PORT_TAKEN`,
+ * @throws HanseError `CLI_NODE_START` with the node's own reason, `CLI_PORT_TAKEN`, `CLI_ETCD_*`,
  * `CLI_READY_TIMEOUT` naming who is missing.
  */
 export async function upNetwork(
@@ -42,6 +43,7 @@ export async function upNetwork(
   const nodes = options.nodes ?? network.nodes;
   if (options.takeOver === true) await takeOver(nodes);
   for (const node of nodes) if (findRunningProcess(node) === undefined) await checkPorts(node);
+  await startEtcdMembers(network.etcd, options);
   const running = nodes.map((node) => startNodeProcess(node, options));
   try {
     await waitUntilReady(nodes, running, options);
@@ -145,14 +147,20 @@ function hasEnded(child: NonNullable<RunningProcess["child"]>): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-/** Stops nodes side by side; each is asked first and forced only when it does not follow. */
+/**
+ * Stops nodes side by side; each is asked first and forced only when it does not follow. An etcd of
+ * the network's own goes with the last of its nodes.
+ */
 export async function downNetwork(
   network: NetworkFolder,
   options: { readonly nodes?: readonly NodeEntry[]; readonly timeoutMs?: number } = {},
 ): Promise<readonly StopResult[]> {
-  return Promise.all(
+  const stopped = await Promise.all(
     (options.nodes ?? network.nodes).map((node) => stopNodeProcess(node, options.timeoutMs)),
   );
+  const none = network.nodes.every((node) => findRunningProcess(node) === undefined);
+  if (none) await stopEtcdMembers(network.etcd);
+  return stopped;
 }
 
 /** What every node of the network says of itself now; a silent node is a row too. */

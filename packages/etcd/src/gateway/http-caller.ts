@@ -231,7 +231,7 @@ function readAnswer(text: string, status: number, endpoint: URL): Record<string,
     value = undefined;
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    const message = `etcd at ${endpoint.host}: status ${status} and no JSON object; is this etcd 3.4 or newer?`;
+    const message = `etcd at ${endpoint.host}: status ${status} and no JSON object; is this etcd 3.4 or newer, with enable-grpc-gateway?`;
     throw new HanseError("ETCD_ANSWER", "malformed", message);
   }
   const answer = value as Record<string, unknown>;

@@ -51,17 +51,20 @@ export type WireMessage =
   /** Last height durable at the sender. */
   | { readonly t: "status"; readonly height: Height };
 
-/** Type numbers on the wire, apart from those of the built-in engine; never reused. */
+/**
+ * Type numbers on the wire, between those of the built-in engine and those about snapshots (24 and
+ * above), which share a channel; never reused.
+ */
 export const WIRE_TYPES = {
-  offer: 64,
-  stored: 65,
-  getBlock: 66,
-  block: 67,
-  getRange: 68,
-  range: 69,
-  attest: 70,
-  getAttestations: 71,
-  status: 72,
+  offer: 15,
+  stored: 16,
+  getBlock: 17,
+  block: 18,
+  getRange: 19,
+  range: 20,
+  attest: 21,
+  getAttestations: 22,
+  status: 23,
 } as const satisfies Record<WireMessage["t"], number>;
 
 export function channelOf(message: WireMessage): Channel {
