@@ -1,7 +1,7 @@
 /** Why a member weighs what it weighs, down to the blocks and reports that anyone can read. */
 import type { ValidatorId } from "@hanse/protocol";
 import type { Height } from "../engine/interfaces.ts";
-import { type PosrParams, PPM } from "./posr-params.ts";
+import type { PosrParams } from "./posr-params.ts";
 import { availabilityOf, slotCount } from "./posr-probes.ts";
 import { proposeOfScore, proposeOfStreak, scoreOf } from "./posr-score.ts";
 import { NEW_ACCOUNT, type PosrAccount, type PosrState } from "./posr-state.ts";
