@@ -18,6 +18,7 @@ export const rooms: readonly {
   { name: "engine-needle", pure: true },
   { name: "storage", pure: false },
   { name: "network", pure: false },
+  { name: "libp2p", pure: false, only: ["protocol", "network"] },
   { name: "cometbft", pure: false, only: ["protocol", "ordering"] },
   { name: "etcd", pure: false, only: ["protocol", "ordering"] },
   { name: "verifier", pure: true, only: ["protocol"] },

@@ -5,6 +5,7 @@ import type { HealthFacts } from "../health/health-value.ts";
 import type { TlsKeyPem } from "../identity/tls-keys.ts";
 import type { LinkLimits } from "../link/connection.ts";
 import type { EnvelopeLinks } from "../relay/envelope-links.ts";
+import type { Carrier } from "./carrier.ts";
 import type { NetworkCounters } from "./counters.ts";
 import type { TlsPeer } from "./peer-book.ts";
 
@@ -45,6 +46,8 @@ export interface TlsTransportOptions {
   readonly otherIdentities?: readonly TlsKeyPem[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly peers: readonly TlsPeer[];
+  /** In place of TCP; `listen` is the carrier's own matter then. */
+  readonly carrier?: Carrier;
   readonly ledgerId: Hash;
   readonly limits?: Partial<TlsTransportLimits>;
   readonly log?: NetworkLog;

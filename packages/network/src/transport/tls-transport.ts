@@ -21,7 +21,7 @@ import { tlsFingerprintOf } from "../identity/tls-identity.ts";
 import { serverNameOf, type TlsKeyPem, TlsKeys } from "../identity/tls-keys.ts";
 import { Connection } from "../link/connection.ts";
 import { OutboundBudget } from "../link/outbound-budget.ts";
-import { parseAddress } from "./address.ts";
+import { parseAddress, type SocketAddress } from "./address.ts";
 import { createCounters } from "./counters.ts";
 import {
   DEFAULT_TRANSPORT_LIMITS,
@@ -109,7 +109,25 @@ class TlsTransportImpl implements TlsTransport {
     this.setPeers(options.peers);
   }
 
-  async start(): Promise<{ host: string; port: number }> {
+  async start(): Promise<SocketAddress> {
+    const bound =
+      (await this.#options.carrier?.start((stream) => {
+        this.#server.emit("connection", stream);
+      })) ?? (await this.#listen());
+    const { keepaliveMs } = this.#limits;
+    let expected = performance.now() + keepaliveMs;
+    this.#keepalive = setInterval(() => {
+      const lateMs = performance.now() - expected;
+      expected = performance.now() + keepaliveMs;
+      // A program that stood still itself has heard nobody; that says nothing about the peers.
+      if (lateMs > keepaliveMs) return;
+      for (const peer of this.#book.values()) peer.connection?.keepAlive();
+    }, keepaliveMs);
+    for (const peer of this.#book.values()) this.#dial(peer);
+    return bound;
+  }
+
+  async #listen(): Promise<SocketAddress> {
     const { host, port } = this.#options.listen;
     await new Promise<void>((resolve, reject) => {
       const refuse = (cause: Error) =>
@@ -130,16 +148,6 @@ class TlsTransportImpl implements TlsTransport {
         resolve();
       });
     });
-    const { keepaliveMs } = this.#limits;
-    let expected = performance.now() + keepaliveMs;
-    this.#keepalive = setInterval(() => {
-      const lateMs = performance.now() - expected;
-      expected = performance.now() + keepaliveMs;
-      // A program that stood still itself has heard nobody; that says nothing about the peers.
-      if (lateMs > keepaliveMs) return;
-      for (const peer of this.#book.values()) peer.connection?.keepAlive();
-    }, keepaliveMs);
-    for (const peer of this.#book.values()) this.#dial(peer);
     const bound = this.#server.address();
     if (bound === null || typeof bound === "string") return { host, port };
     return { host: bound.address, port: bound.port };
@@ -154,6 +162,7 @@ class TlsTransportImpl implements TlsTransport {
     this.#budget.stop();
     for (const socket of this.#greetings) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#options.carrier?.stop();
   }
 
   setPeers(list: readonly TlsPeer[]): void {
@@ -288,9 +297,12 @@ class TlsTransportImpl implements TlsTransport {
       before?.destroy();
     }
     if (peer.dialing !== undefined) return;
+    const { carrier } = this.#options;
     const socket = connect({
       ...COMMON_TLS,
-      ...parseAddress(peer.address!),
+      ...(carrier === undefined
+        ? parseAddress(peer.address!)
+        : { socket: carrier.dial(peer.address!) }),
       secureContext: this.#keys.contextFor(peer.attempts++),
       servername: serverNameOf(peer.fingerprint),
     });
