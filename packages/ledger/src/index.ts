@@ -44,6 +44,7 @@ export {
 export type { PublishedBlock, PublishedTransaction, Subscription } from "./publishing/publisher.ts";
 export type { LightPageRequest } from "./receipts/build-light-page.ts";
 export type { ReceiptRequest } from "./receipts/build-receipt.ts";
+export { type KeptProof, readKeptProof } from "./receipts/kept-proofs.ts";
 export {
   BATCH_BYTES_TARGET,
   BATCH_COUNT_MAX,

@@ -61,7 +61,7 @@ export function createPublisher(
       throw new HanseError(
         "LEDGER_BLOCK_PRUNED",
         "notFound",
-        `fromHeight: block ${height} is not kept here: begin later or at another node`,
+        `fromHeight: block ${height} is not kept here: begin later, or at an archive node`,
         { details: { height } },
       );
     }

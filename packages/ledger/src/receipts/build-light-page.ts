@@ -1,8 +1,6 @@
 /** Pages of set changes for light clients (spec/light.md), from what is durable here. */
 import {
   type BlockHeader,
-  decodeBlock,
-  decodeFinalityProof,
   type FinalityProof,
   HanseError,
   type Hash,
@@ -12,6 +10,7 @@ import {
   type ValidatorSet,
 } from "@hanse/protocol";
 import type { LedgerStore } from "../pipeline/interfaces.ts";
+import { prunedError, readKeptProof } from "./kept-proofs.ts";
 
 export interface LightPageRequest {
   /** Lowest height of a set change that is wanted. */
@@ -22,7 +21,7 @@ export interface LightPageRequest {
 
 export interface LightPageParts {
   readonly ledgerId: Hash;
-  readonly store: Pick<LedgerStore, "block" | "info">;
+  readonly store: Pick<LedgerStore, "block" | "header" | "info">;
   /** The set in force at a height. */
   readonly validatorSetAt: (height: number) => ValidatorSet | undefined;
 }
@@ -49,16 +48,9 @@ export function createLightPages({ ledgerId, store, validatorSetAt }: LightPageP
   let known = 0;
 
   async function proofAt(height: number): Promise<FinalityProof | undefined> {
-    const stored = await store.block(height);
-    if (stored === undefined) {
-      throw new HanseError(
-        "LEDGER_BLOCK_PRUNED",
-        "notFound",
-        `block ${height} is not kept here: ask another node`,
-      );
-    }
-    if (stored.certificate.length === 0) return undefined;
-    return decodeFinalityProof(stored.certificate, decodeBlock(stored.bytes).header);
+    const kept = await readKeptProof(store, height);
+    if (kept === undefined) throw prunedError("from", height);
+    return kept.proof;
   }
 
   async function requireProof(height: number): Promise<FinalityProof> {

@@ -3,8 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ACCOUNTS } from "@hanse/identity";
 import { NOTES_NAMESPACE, noteKey } from "@hanse/modules";
-import { accountIdOf, encodeReceipt, type HanseError, toHex, verifyReceipt } from "@hanse/protocol";
+import {
+  accountIdOf,
+  decodeBlock,
+  encodeHeader,
+  encodeReceipt,
+  type HanseError,
+  toHex,
+  verifyReceipt,
+} from "@hanse/protocol";
 import { createRigGenesis, createRigNode, runBlock, signNote } from "../testing/ledger-rig.ts";
+import { readKeptProof } from "./kept-proofs.ts";
 
 async function ledgerWithNote() {
   const rig = await createRigGenesis();
@@ -112,4 +121,31 @@ test("an unknown transaction and an empty request are refused by name", async ()
     code: "LEDGER_TX_UNKNOWN",
   });
   await assert.rejects(node.ledger.receipt({}), { code: "LEDGER_RECEIPT_EMPTY" });
+});
+
+test("of a block that is no longer kept: said so, with who keeps it; its header is enough elsewhere", async () => {
+  const { rig, node, note } = await ledgerWithNote();
+  for (let i = 0; i < 3; i++) await runBlock(rig, [node]);
+  const { store } = node;
+  const block = store.block.bind(store);
+  const transaction = store.transaction.bind(store);
+  const kept = (await block(2))!;
+  store.block = async (height) => (height < 3 ? undefined : block(height));
+  store.transaction = async () => undefined;
+  Object.assign(store, { prunedHeight: async () => 1 });
+  await assert.rejects(node.ledger.receipt({ id: note.id }), (error: HanseError) => {
+    assert.equal(error.code, "LEDGER_BLOCK_PRUNED");
+    assert.match(error.message, /block 1 is no longer kept here: ask an archive node/);
+    return true;
+  });
+  // The look-up knows the place, but the block has gone meanwhile.
+  store.transaction = transaction;
+  await assert.rejects(node.ledger.receipt({ id: note.id }), { code: "LEDGER_BLOCK_PRUNED" });
+  const { header } = decodeBlock(kept.bytes);
+  Object.assign(store, {
+    header: async (height: number) =>
+      height === 2 ? { header: encodeHeader(header), certificate: kept.certificate } : undefined,
+  });
+  assert.deepEqual((await readKeptProof(store, 2))?.proof?.header, header);
+  assert.equal(await readKeptProof(store, 1), undefined);
 });

@@ -4,8 +4,6 @@
  */
 import {
   type BlockHeader,
-  decodeBlock,
-  decodeFinalityProof,
   encodeKvValue,
   encodeRowValue,
   encodeSchemaValue,
@@ -29,6 +27,7 @@ import {
 } from "@hanse/protocol";
 import type { StateView } from "@hanse/state";
 import type { LedgerStore } from "../pipeline/interfaces.ts";
+import { prunedError, readKeptProof } from "./kept-proofs.ts";
 
 /** Repeats of a state proof that execution has overtaken. */
 const PROOF_ATTEMPTS = 16;
@@ -64,16 +63,10 @@ function createLoader(store: LedgerStore): (height: number) => Promise<Loaded> {
   return async (height) => {
     const before = loaded.get(height);
     if (before !== undefined) return before;
-    const stored = await store.block(height);
-    if (stored === undefined) {
-      throw new HanseError(
-        "LEDGER_BLOCK_PRUNED",
-        "notFound",
-        `block ${height} is not kept here: ask another node for this receipt`,
-      );
-    }
-    const { header, transactions } = decodeBlock(stored.bytes);
-    if (stored.certificate.length === 0) {
+    const kept = await readKeptProof(store, height);
+    if (kept === undefined) throw prunedError("receipt", height);
+    const { proof, transactions } = kept;
+    if (proof === undefined) {
       throw new HanseError(
         "LEDGER_RECEIPT_UNPROVEN",
         "unavailable",
@@ -81,8 +74,7 @@ function createLoader(store: LedgerStore): (height: number) => Promise<Loaded> {
         { details: { retryAfterSeconds: 1 } },
       );
     }
-    const proof = decodeFinalityProof(stored.certificate, header);
-    const block = { header, transactions, proof };
+    const block = { header: proof.header, transactions, proof };
     loaded.set(height, block);
     return block;
   };
@@ -183,6 +175,8 @@ export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest)
   async function proveTransaction(id: Hash): Promise<ReceiptTransaction> {
     const stored = await store.transaction(id);
     if (stored === undefined) {
+      const pruned = await store.prunedHeight?.(id);
+      if (pruned !== undefined) throw prunedError("id", pruned);
       throw new HanseError(
         "LEDGER_TX_UNKNOWN",
         "notFound",

@@ -101,13 +101,23 @@ export function createTransactionHandlers(services: NodeServices): Pick<Handlers
         }
         case "expired":
           throw expired();
-        case "unknown":
+        case "unknown": {
+          const pruned = await ledger.reads.prunedHeight?.(parseHash(params.id, "id"));
+          if (pruned !== undefined) {
+            throw new HanseError(
+              "LEDGER_BLOCK_PRUNED",
+              "notFound",
+              `id: the transaction stands in block ${pruned}, which is no longer kept here: ask an archive node`,
+              { details: { field: "id", height: pruned } },
+            );
+          }
           throw new HanseError(
             "LEDGER_TX_UNKNOWN",
             "notFound",
             "id: this node knows no such transaction: submit it, or ask the node that accepted it",
             { details: { field: "id" } },
           );
+        }
       }
     },
 

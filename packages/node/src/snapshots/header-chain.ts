@@ -1,14 +1,7 @@
 /** From blocks that are durable here to the chain of headers that leads to one of them. */
-import type { LedgerReads } from "@hanse/ledger";
+import { type LedgerReads, readKeptProof } from "@hanse/ledger";
 import { CHAIN_SETS_MAX, type HeaderChain } from "@hanse/ordering";
-import {
-  decodeBlock,
-  decodeFinalityProof,
-  decodeHeader,
-  type FinalityProof,
-  HanseError,
-  type ValidatorSet,
-} from "@hanse/protocol";
+import { type FinalityProof, HanseError, type ValidatorSet } from "@hanse/protocol";
 
 export interface HeaderChainSources {
   readonly reads: Pick<LedgerReads, "block" | "header">;
@@ -23,15 +16,8 @@ export async function collectHeaderChain(
   { reads, validatorSetAt }: HeaderChainSources,
   height: number,
 ): Promise<HeaderChain | undefined> {
-  const read = async (at: number): Promise<FinalityProof | undefined> => {
-    const stored = await reads.block(at);
-    if (stored === undefined) {
-      const kept = await reads.header?.(at);
-      return kept && decodeFinalityProof(kept.certificate, decodeHeader(kept.header));
-    }
-    if (stored.certificate.length === 0) return undefined;
-    return decodeFinalityProof(stored.certificate, decodeBlock(stored.bytes).header);
-  };
+  const read = async (at: number): Promise<FinalityProof | undefined> =>
+    (await readKeptProof(reads, at))?.proof;
   const top = await read(height);
   if (top === undefined) return undefined;
   const headers = [top];
