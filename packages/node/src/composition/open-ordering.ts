@@ -90,10 +90,10 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
     schedule: async (committed) => orderingSchedule(parts.store.state, committed),
     blocks: parts.store,
     verify: parts.verify,
-    blockIntervalMsMin: Math.max(
-      genesis.params.blockIntervalMsMin,
-      config.ordering.blockIntervalMs,
-    ),
+    get blockIntervalMsMin() {
+      const { params } = parts.ledger.tip;
+      return Math.max(params.blockIntervalMsMin, config.ordering.blockIntervalMs);
+    },
     // The ledger checks the limit in force; this one only bounds what is read from peers.
     blockBytesMax: Math.max(genesis.params.blockBytesMax, BLOCK_BYTES_CEILING),
     timeouts: { viewMs, viewStepMs, viewMsMax, graceMs, resendMs },
@@ -125,6 +125,7 @@ export function logEngineEvent(log: NodeLog, event: EngineEvent): void {
     case "synced":
     case "quarantineOver":
     case "handover":
+    case "recovery":
       log.info(facts, event.t);
       return;
     case "evidence":

@@ -79,6 +79,10 @@ async function epochAt(height: number): Promise<number> {
   return decodeBlock((await stores[0]!.block(height))!.bytes).header.engineEpoch;
 }
 
+async function timeAt(height: number): Promise<number> {
+  return decodeBlock((await stores[0]!.block(height))!.bytes).header.time;
+}
+
 async function agree(): Promise<void> {
   const end = performance.now() + 30_000;
   for (;;) {
@@ -88,6 +92,17 @@ async function agree(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+test("a longer pause between blocks is kept from the next block on", async () => {
+  const at = await decide("params.change", { params: { blockIntervalMsMin: 200 } });
+  const began = performance.now();
+  await fillTo(at + 2);
+  const times = await Promise.all([at, at + 1, at + 2].map(timeAt));
+  assert.ok(times[2]! - times[0]! >= 400, "block times keep the distance");
+  assert.ok(performance.now() - began > 300, "and so do the blocks: none is ahead of the clock");
+  await decide("params.change", { params: { blockIntervalMsMin: 0 } });
+  await agree();
+});
 
 test("policy and quorum change by decision while the ledger goes on", async () => {
   for (const { id, consensusKey, admin } of network.nodes) {

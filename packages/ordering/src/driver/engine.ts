@@ -65,10 +65,14 @@ class BuiltinEngine implements OrderingEngine, Runtime {
       self: options.signer.id,
       ledgerId: options.ledgerId,
       timeouts: { ...LAN_TIMEOUTS, ...options.timeouts },
-      blockIntervalMsMin: options.blockIntervalMsMin,
+      // Governance may change it: read anew for every block.
+      get blockIntervalMsMin() {
+        return options.blockIntervalMsMin;
+      },
       blockBytesMax: options.blockBytesMax,
       clockAheadMsMax: this.tuning.clockAheadMsMax,
       clockBehindMsMax: this.tuning.clockBehindMsMax,
+      ...(options.recovery === undefined ? {} : { recoveryHeight: options.recovery.height }),
       policyOf: (era) =>
         era.engineEpoch === (options.engineEpoch ?? 0)
           ? options.policy
@@ -109,6 +113,14 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     await disk.sync();
     const info = await options.app.info();
     const record = await createBootRecord(options, contents, info);
+    const { recovery } = options;
+    if (recovery !== undefined && record.begins !== undefined) {
+      const { height, engineEpoch } = recovery;
+      // What was signed above it belongs to the ended epoch, which every message names.
+      if (signer.quarantined === undefined) signer.restart(height + 1);
+      await disk.sync();
+      this.report({ t: "recovery", height, engineEpoch });
+    }
     this.#persistence = new Persistence({
       disk,
       signer,
@@ -162,6 +174,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     this.#beat();
     this.#quarantine?.begin();
     this.#settle();
+    if (this.hasWork()) this.wake();
   }
 
   async stop(how: "drain" | "now"): Promise<void> {
@@ -402,7 +415,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   }
 
   hasWork(): boolean {
-    return this.options.app.hasWork() || this.candidates.hasEvidenceFor(this.executedHeight + 1);
+    const next = this.executedHeight + 1;
+    return this.options.app.hasWork() || this.candidates.isNeeded(next);
   }
 
   /** Checked evidence, found here or shown by a peer. */
