@@ -27,8 +27,6 @@ export interface SnapshotFolder {
   complete(content: SnapshotContent, manifest: Uint8Array, keep: number): Promise<void>;
   manifest(id: Hash): Promise<Uint8Array | undefined>;
   chunk(id: Hash, index: number): Promise<Uint8Array | undefined>;
-  /** Whether a snapshot of this height or above is here. */
-  reaches(height: number): boolean;
 }
 
 interface Kept extends SnapshotOffer {
@@ -71,7 +69,6 @@ export function openSnapshotFolder(path: string): SnapshotFolder {
     get pending() {
       return kept.filter((item) => !item.isComplete).map((item) => item.content);
     },
-    reaches: (height) => kept.some((item) => item.height >= height),
     add(content) {
       const at = kept.findIndex((item) => item.height === content.height);
       if (at >= 0) kept.splice(at, 1);
