@@ -212,7 +212,7 @@ test("mistakes of configuration end with code 2 and the nearest known key", asyn
   assert.match(wrong.output, /did you mean api\.port/);
   const other = await runToEnd(["--config", folder.configFile, "--node.id", "harbour/node-2"]);
   assert.equal(other.code, 2);
-  assert.match(other.output, /genesis has no node harbour\/node-2/);
+  assert.match(other.output, /NODE_FOLDER_FOREIGN/);
   const none = await runToEnd([]);
   assert.equal(none.code, 2);
   assert.match(none.output, /--config FILE/);
