@@ -58,6 +58,7 @@ test("arrows point down and go through doors", () => {
     const own = rooms[rank.get(room)!]!;
     const manifest = JSON.parse(readFileSync(`packages/${room}/package.json`, "utf8")) as {
       dependencies?: Record<string, string>;
+      optionalDependencies?: Record<string, string>;
     };
     for (const { target } of importsOf(file)) {
       if (target.startsWith(".")) {
@@ -78,7 +79,7 @@ test("arrows point down and go through doors", () => {
         .split("/")
         .slice(0, target.startsWith("@") ? 2 : 1)
         .join("/");
-      if (manifest.dependencies?.[name] === undefined) {
+      if ((manifest.dependencies?.[name] ?? manifest.optionalDependencies?.[name]) === undefined) {
         breaches.push(`${file}: ${name} is not a dependency in packages/${room}/package.json`);
       }
     }

@@ -128,14 +128,23 @@ class Libp2pCarrierImpl implements Libp2pCarrier {
   }
 }
 
+function createKey(secret: Bytes) {
+  const seed = sha256(Buffer.concat([utf8("hanse/libp2p/1\0"), secret]));
+  return generateKeyPairFromSeed("Ed25519", seed);
+}
+
+/** The name within libp2p that follows from a secret: what stands after `/p2p/` in its addresses. */
+export async function libp2pIdOf(secret: Bytes): Promise<string> {
+  return (await createKey(secret)).publicKey.toString();
+}
+
 /** @throws HanseError `NETWORK_ADDRESS` */
 export async function createLibp2pCarrier(options: Libp2pCarrierOptions): Promise<Libp2pCarrier> {
   const { secret, listen, isRelay } = options;
   const relays = options.relays.map(parseMultiaddr);
-  const seed = sha256(Buffer.concat([utf8("hanse/libp2p/1\0"), secret]));
   const node = await createLibp2p({
     start: false,
-    privateKey: await generateKeyPairFromSeed("Ed25519", seed),
+    privateKey: await createKey(secret),
     addresses: { listen: listen.map((address) => parseMultiaddr(address).toString()) },
     transports: [tcp(), circuitRelayTransport()],
     connectionEncrypters: [noise()],

@@ -1,11 +1,12 @@
 /** The transport's peers and keys follow the registry of nodes in the ledger's state. */
 import { findNode, listNodes, NODES } from "@hanse/identity";
-import type { TlsPeer, TlsTransport } from "@hanse/network";
+import type { TlsPeer } from "@hanse/network";
 import { HanseError, type Hash, toHanseError, toHex } from "@hanse/protocol";
 import type { CommittedState, StateChange } from "@hanse/state";
 import type { NodeConfig } from "../config/schema.ts";
 import { adoptTlsKey, loadTlsKeys, otherTlsKeys } from "../folder/tls-key-files.ts";
 import type { NodeLog } from "../log/create-log.ts";
+import type { NodeNetwork } from "./open-network.ts";
 
 /** Nodes of one ledger that can be peers; the registry itself may hold more. */
 const PEERS_MAX = 1024;
@@ -13,7 +14,7 @@ const PEERS_MAX = 1024;
 export interface RegistryPeersParts {
   readonly config: NodeConfig;
   readonly state: CommittedState;
-  readonly transport: Pick<TlsTransport, "setPeers" | "rotateIdentity">;
+  readonly transport: Pick<NodeNetwork, "setPeers" | "setNodes" | "rotateIdentity">;
   readonly log: NodeLog;
 }
 
@@ -31,14 +32,15 @@ export function followRegistry(parts: RegistryPeersParts): RegistryPeers {
   const addresses = new Map(config.network.peers.map((peer) => [peer.id, peer.address]));
 
   function refresh(): void {
-    const nodes = listNodes(state, PEERS_MAX);
-    const own = nodes.find((node) => node.id === id);
+    const all = listNodes(state, PEERS_MAX);
+    const nodes = all.filter((node) => node.status === "active");
+    const own = all.find((node) => node.id === id);
     if (own !== undefined && adoptTlsKey(config, own.tlsFingerprint as Hash)) {
       const keys = loadTlsKeys(config);
       transport.rotateIdentity(keys.inUse, otherTlsKeys(keys));
     }
     const peers = nodes
-      .filter((node) => node.id !== id && node.status === "active")
+      .filter((node) => node.id !== id)
       .map(
         (node): TlsPeer => ({
           id: node.id,
@@ -47,6 +49,7 @@ export function followRegistry(parts: RegistryPeersParts): RegistryPeers {
         }),
       );
     transport.setPeers(peers);
+    transport.setNodes(nodes);
     log.info({ peers: peers.length }, "peers as the registry has them");
   }
 

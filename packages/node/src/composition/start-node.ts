@@ -4,7 +4,6 @@
  */
 import type { Ledger, LedgerStore } from "@hanse/ledger";
 import { validatorSetAt } from "@hanse/modules";
-import { createTlsTransport, type TlsTransport } from "@hanse/network";
 import type { Clock, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import {
   encodeReceipt,
@@ -24,18 +23,13 @@ import type { NodeServices } from "../doors/services.ts";
 import { createTableReader } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
 import { checkNodeFolder, type FolderNote, foldersOf } from "../folder/node-folder.ts";
-import { otherTlsKeys } from "../folder/tls-key-files.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
-import {
-  checkConsensusKey,
-  loadNodeIdentity,
-  type NodeIdentity,
-  nameBackends,
-} from "./node-identity.ts";
+import { checkConsensusKey, loadNodeIdentity, nameBackends } from "./node-identity.ts";
 import { type NodeHistory, openHistory, type StoreHistory } from "./open-history.ts";
 import { type EngineWithRights, openLedger } from "./open-ledger.ts";
+import { openNetwork } from "./open-network.ts";
 import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
 import { followRegistry, type RegistryPeers } from "./registry-peers.ts";
@@ -142,38 +136,6 @@ export async function startNode(config: NodeConfig, adapters: NodeAdapters): Pro
   }
 }
 
-function openTransport(
-  { network }: NodeConfig,
-  { genesis, ledgerId, node, tls }: NodeIdentity,
-  log: NodeLog,
-): TlsTransport {
-  return createTlsTransport({
-    self: node.id,
-    identity: tls.inUse,
-    otherIdentities: otherTlsKeys(tls),
-    listen: network,
-    peers: genesis.nodes
-      .filter((other) => other.id !== node.id)
-      .map(({ id, tlsFingerprint }) => ({
-        id,
-        address: network.peers.find((peer) => peer.id === id)?.address,
-        tlsFingerprint,
-      })),
-    ledgerId,
-    limits: {
-      frameBytesMax: network.frameBytesMax,
-      queueBytesMax: network.queueBytesMax,
-      bytesPerSecond: network.peerBytesPerSecond,
-      framesPerSecond: network.peerFramesPerSecond,
-      keepaliveMs: network.keepaliveMs,
-      reconnectMsMax: network.reconnectMsMax,
-      bytesPerSecondMax: network.bytesPerSecondMax,
-      keyOverlapMs: network.keyOverlapMs,
-    },
-    log: log.child({ part: "network" }),
-  });
-}
-
 const NOT_YET: OrderingStatus = {
   height: 0,
   view: 0,
@@ -252,7 +214,7 @@ async function openNode(
     history?: NodeHistory;
   } = {};
   let stopping = false;
-  const transport = openTransport(config, identity, log);
+  const transport = await openNetwork(config, identity, clock, log);
   const orderingStatus = () => later.engine?.status() ?? NOT_YET;
   const readiness = createReadiness({
     self: node.id,
@@ -364,6 +326,7 @@ async function openNode(
     ordering: orderingStatus,
     links: () => transport.links(),
     network: transport.counters,
+    relays: transport.relays,
     disks: { ordering: disk, journal },
     verifiers,
     streams: () => doors.streams,

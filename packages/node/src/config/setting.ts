@@ -4,7 +4,7 @@ import { HanseError } from "@hanse/protocol";
 export interface PeerAddress {
   /** Node id from genesis, e.g. `harbour/node-1`. */
   readonly id: string;
-  /** `host:port` of the peer's network door. */
+  /** `host:port` of the peer's network door; with libp2p its multiaddress. */
   readonly address: string;
 }
 
@@ -85,9 +85,9 @@ function parsePeers(name: string, setting: PeersSetting, value: unknown): readon
       if (typeof id !== "string" || id === "") refuse(`${at}.id`, "expected a node id");
       if (
         typeof address !== "string" ||
-        !/^(\[[0-9a-fA-F:]+\]|[^\s:]+):[0-9]{1,5}$/.test(address)
+        !/^(?:(\[[0-9a-fA-F:]+\]|[^\s:]+):[0-9]{1,5}|\/\S+\/p2p\/\w+)$/.test(address)
       ) {
-        refuse(`${at}.address`, "expected host:port");
+        refuse(`${at}.address`, "expected host:port, or with libp2p a multiaddress");
       }
       if (seen.has(id)) refuse(`${at}.id`, `${id} stands twice`);
       seen.add(id);

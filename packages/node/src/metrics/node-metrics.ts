@@ -1,6 +1,6 @@
 /** What a node measures of itself, for Prometheus. Names carry their unit; labels are bounded. */
 import type { Ledger, LedgerCounter, LedgerMetrics, LedgerSample } from "@hanse/ledger";
-import type { NetworkCounters, PeerLinkState } from "@hanse/network";
+import type { NetworkCounters, PeerLinkState, RelayCounters } from "@hanse/network";
 import type { EngineEvent, OrderingStatus } from "@hanse/ordering";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
@@ -39,6 +39,7 @@ export interface MetricSources {
   readonly ordering: () => OrderingStatus;
   readonly links: () => readonly PeerLinkState[];
   readonly network: NetworkCounters;
+  readonly relays: RelayCounters;
   readonly disks: Readonly<
     Record<string, { readonly rounds: { readonly count: number; readonly ms: number } }>
   >;
@@ -226,6 +227,25 @@ function watchSources(registry: Registry, sources: MetricSources): void {
     registers,
     collect() {
       for (const [code, count] of sources.network.violationCodes) this.set({ code }, count);
+    },
+  });
+  new Gauge({
+    name: "hanse_network_envelopes",
+    help: "Messages over relays since start: sent, passed on for others, second copies, refused",
+    labelNames: ["event"] as const,
+    registers,
+    collect() {
+      const { sent, relayed, repeated, forged, notRelayed } = sources.relays;
+      const counts = { sent, relayed, repeated, forged, notRelayed };
+      for (const [event, count] of Object.entries(counts)) this.set({ event }, count);
+    },
+  });
+  new Gauge({
+    name: "hanse_network_relayed_bytes",
+    help: "Bytes passed on for other nodes since start",
+    registers,
+    collect() {
+      this.set(sources.relays.relayedBytes);
     },
   });
   new Gauge({

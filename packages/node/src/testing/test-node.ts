@@ -92,7 +92,7 @@ export async function createTestNetwork(
 ): Promise<TestNetworkFolder> {
   await readyKeyBackends();
   const folder = mkdtempSync(join(tmpdir(), "hanse-node-"));
-  const orgs = ["harbour", "court", "bailiff", "notary"].slice(0, count);
+  const orgs = ["harbour", "court", "bailiff", "notary", "press", "bank", "school"].slice(0, count);
   const ports = count === 1 ? [0] : await freePorts(count);
   const keys = await Promise.all(
     orgs.map(async (org, i) => {
