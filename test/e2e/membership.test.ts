@@ -11,15 +11,18 @@ import {
   addNodeFolder,
   countedTemplate,
   decideOn,
+  type OrderingView,
   propose,
   proveReadiness,
   readOrdering,
   readSets,
   registerNode,
   renderOrdering,
+  runHanse,
   upNetwork,
   verifyOffline,
 } from "@hanse/cli";
+import { checkRecord, loadConfig } from "@hanse/node";
 import { decodeKeyFile } from "@hanse/protocol";
 import { startEntryLoad } from "./harness/entry-load.ts";
 import { createTestNetwork } from "./harness/test-network.ts";
@@ -117,4 +120,18 @@ test("a fifth validator joins, another leaves, while entries flow", {
     documents: [],
   });
   assert.equal(verdict.ok, true, verdict.reason);
+
+  let shown = "";
+  const code = await runHanse(["ledger", "ordering", "show", "--json", "--node", "org-4/node-1"], {
+    stdout: { write: (text: string) => (shown += text) },
+    environment: { HANSE_DIR: network.folder.folder },
+  });
+  assert.equal(code, 0, shown);
+  const { set, recent, proposals } = JSON.parse(shown) as OrderingView;
+  assert.deepEqual([set.from, recent.length, proposals.length], [shrunk.from, 8, 0]);
+
+  await network.down([network.nodes[3]!]);
+  const file = network.nodes[3]!.configFile;
+  const record = await checkRecord(loadConfig({ file }).config);
+  assert.deepEqual(record.differences, [], "every set vouches for the next one");
 });

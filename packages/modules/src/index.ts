@@ -32,6 +32,7 @@ export {
 } from "./governance/proposal-content.ts";
 export { readinessMessage } from "./governance/readiness.ts";
 export { type Rules, readRules } from "./governance/rules.ts";
+export { GOVERNANCE_KV } from "./governance/tables.ts";
 export { newestSet, type SetFrom, validatorSetAt } from "./governance/validator-sets.ts";
 export {
   createNotesModule,

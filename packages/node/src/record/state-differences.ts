@@ -1,6 +1,6 @@
 /** Naming what in a node's tables is not what its state tree holds. */
 import { CATALOG_NAMESPACE } from "@hanse/ecosystem";
-import { NOTES_NAMESPACE } from "@hanse/modules";
+import { GOVERNANCE_KV, NOTES_NAMESPACE } from "@hanse/modules";
 import {
   type Bytes,
   concatBytes,
@@ -22,7 +22,7 @@ const PAGE = 1_000;
 /** Integer keys of one table that are looked at for rows that are gone. */
 const GAPS_MAX = 1_000_000;
 /** Namespaces of the engines; a state view lists no others. */
-const NAMESPACES: readonly string[] = [NOTES_NAMESPACE, CATALOG_NAMESPACE];
+const NAMESPACES: readonly string[] = [NOTES_NAMESPACE, GOVERNANCE_KV, CATALOG_NAMESPACE];
 
 interface Place {
   readonly key: StateKey;
