@@ -45,6 +45,7 @@ export {
 } from "./policy/posr-state.ts";
 export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
+export * from "./recovery/recovery-document.ts";
 export { createSigningState, openSigner, type SignerOptions } from "./signer/signer.ts";
 export {
   CHAIN_SETS_MAX,

@@ -130,6 +130,7 @@ class Bench {
         proposals: [],
         certificates: [],
         bodies: [],
+        begins: undefined,
         ...restored,
       },
       NOW,

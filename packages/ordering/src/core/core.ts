@@ -28,6 +28,7 @@ import {
   hashKey,
   leaderOf,
   mayVote,
+  persist,
   quorumOf,
   send,
   setAt,
@@ -103,6 +104,11 @@ export function createCore(config: CoreConfig): Core {
           finals: record.finals,
         },
       };
+      if (record.begins !== undefined) {
+        const { set, era } = record.begins;
+        persist(state, { t: "set", height: era.height, set });
+        persist(state, { ...era, t: "era" });
+      }
       openRestored(state, record.hasWork);
       return state.effects;
     },

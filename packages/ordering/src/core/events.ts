@@ -184,6 +184,8 @@ export interface BootRecord {
   readonly proposals: readonly SignedPlace[];
   readonly certificates: readonly Certificate[];
   readonly bodies: readonly Body[];
+  /** What a recovery begins above its height, to be logged before anything is voted there. */
+  readonly begins: { readonly set: ValidatorSet; readonly era: OrderingEra } | undefined;
 }
 
 export interface Timeouts {
@@ -264,6 +266,8 @@ export interface CoreConfig {
   readonly clockBehindMsMax: number;
   /** The rule of an era; throws HanseError when its parameters are none of the policy's. */
   readonly policyOf: (era: OrderingEra) => ValidatorPolicy;
+  /** What executions decided for above this height is void: the organizations decided otherwise. */
+  readonly recoveryHeight?: Height;
   /** The guarded consensus key; throws HanseError when it refuses. */
   readonly sign: (at: SignPlace, message: Bytes) => Bytes;
   /** For the mutation check of the simulator only. Not reachable from configuration. */

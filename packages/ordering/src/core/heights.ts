@@ -81,13 +81,19 @@ export function onExecuted(state: CoreState, result: ExecutionResult, hasWork: b
 function adoptSwitch(state: CoreState, result: ExecutionResult): boolean {
   const { height, engineSwitch } = result;
   const next = state.eras.find((era) => era.height > height);
-  if (next !== undefined && result.validatorUpdates.length > 0 && height + 2 >= next.height) {
+  const isLeft = isVoid(state, height, next?.height ?? 0);
+  if (
+    !isLeft &&
+    next !== undefined &&
+    result.validatorUpdates.length > 0 &&
+    height + 2 >= next.height
+  ) {
     alarm(state, "ORDERING_SET_UPDATE", `an update of block ${height} would undo the switch's set`);
     return false;
   }
   // The one that has ended vouched for the block just decided; nobody asks for it again.
   state.eras = state.eras.filter((_, i) => (state.eras[i + 1]?.height ?? height + 1) > height);
-  if (engineSwitch === undefined) return true;
+  if (engineSwitch === undefined || isVoid(state, height, engineSwitch.at + 1)) return true;
   // Executed again after a restart: the log knows it.
   const { at, set, engineEpoch, kind, policy, policyParams } = engineSwitch;
   if (state.eras.some((e) => e.height === at + 1 && e.engineEpoch === engineEpoch)) return true;
@@ -118,6 +124,12 @@ function adoptSwitch(state: CoreState, result: ExecutionResult): boolean {
   return true;
 }
 
+/** Whether a recovery took the place of what a block decided for `from` on. */
+function isVoid(state: CoreState, height: number, from: number): boolean {
+  const { recoveryHeight } = state.config;
+  return recoveryHeight !== undefined && height <= recoveryHeight && from > recoveryHeight;
+}
+
 function switchRefusal(s: EngineSwitch, height: number, running: Era): string | undefined {
   if (s.at < height + 2) return `it begins after block ${s.at}, which is too soon`;
   if (running.height > height) return "another switch is decided and still to come";
@@ -128,7 +140,7 @@ function switchRefusal(s: EngineSwitch, height: number, running: Era): string | 
 /** Updates of H are in force from H + 2. False = they are impossible, and the node stops here. */
 function adoptUpdates(state: CoreState, result: ExecutionResult): boolean {
   const { height, validatorUpdates } = result;
-  if (validatorUpdates.length === 0) return true;
+  if (validatorUpdates.length === 0 || isVoid(state, height, height + 2)) return true;
   const from = state.mutation === "wrong-set-at-next-height" ? height + 1 : height + 2;
   let set: ValidatorSet;
   try {

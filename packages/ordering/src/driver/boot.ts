@@ -9,6 +9,7 @@ import {
 } from "@hanse/protocol";
 import type { Body, BootRecord, ParentBlock } from "../core/events.ts";
 import type { AppInfo, Height, OrderingEra, SignedPlace } from "../engine/interfaces.ts";
+import type { RecoveryDocument } from "../recovery/recovery-document.ts";
 import type { WalContents } from "../wal/wal.ts";
 import { bodyFromBytes } from "../wire/bodies.ts";
 import type { BuiltinEngineOptions } from "./runtime.ts";
@@ -49,6 +50,8 @@ export async function createBootRecord(
     if (record.t === "era") {
       const { t: _, ...era } = record;
       eras.set(record.height, era);
+      // A recovery begins an epoch at a height where the one before had begun to vote.
+      dropFrom(record.height, votes, proposals);
       continue;
     }
     if (damaged || record.t === "base" || record.height <= info.height) continue;
@@ -76,11 +79,23 @@ export async function createBootRecord(
       }
     }
   }
+  const parent = await readParent(options, info);
+  const { recovery } = options;
+  const knows = [...eras.values()].some((e) => e.engineEpoch === recovery?.engineEpoch);
+  const begins = knows || parent.engineEpoch === recovery?.engineEpoch ? undefined : recovery;
+  if (begins !== undefined) {
+    const last = Math.max(info.height, ...finals.map(({ body }) => body.block.header.height));
+    requireRecoverable(begins, info, last);
+    dropFrom(begins.height + 1, votes, proposals);
+  }
+  if (recovery !== undefined && !knows) adoptRecovery(recovery, setsByHeight, eras);
   const sets = [...setsByHeight]
     .map(([height, set]) => ({ height, set }))
     .sort((a, b) => a.height - b.height);
   let signedHeight = 0;
   for (const place of signer.signed) {
+    // Of the epoch that has ended.
+    if (begins !== undefined && place.height > begins.height) continue;
     signedHeight = Math.max(signedHeight, place.height);
     const at = `${place.height}:${place.view}`;
     if (place.kind === "propose") {
@@ -89,11 +104,11 @@ export async function createBootRecord(
       votes.set(`${place.kind}:${at}`, place);
     }
   }
-  const parent = await readParent(options, info);
   let inForce = options.genesisSet;
   for (const entry of sets) if (entry.height <= info.height + 1) inForce = entry.set;
   if (
     parent.nextValidatorsHash !== undefined &&
+    !eras.has(info.height + 1) &&
     !equalBytes(parent.nextValidatorsHash, inForce.hash)
   ) {
     throw new HanseError(
@@ -120,7 +135,50 @@ export async function createBootRecord(
     proposals: [...proposals.values()],
     certificates,
     bodies: [...bodies.values()],
+    begins:
+      begins === undefined ? undefined : { set: begins.set, era: eras.get(begins.height + 1)! },
   };
+}
+
+function dropFrom(height: Height, ...kept: readonly Map<string, SignedPlace>[]): void {
+  for (const places of kept) {
+    for (const [key, place] of places) if (place.height >= height) places.delete(key);
+  }
+}
+
+/** @throws HanseError `ORDERING_RECOVERY_HEIGHT`, `ORDERING_RECOVERY_BLOCK` */
+function requireRecoverable(recovery: RecoveryDocument, info: AppInfo, last: Height): void {
+  const { height, blockHash, stateRoot } = recovery;
+  if (last > height) {
+    throw new HanseError(
+      "ORDERING_RECOVERY_HEIGHT",
+      "conflict",
+      `the recovery document goes on above height ${height}, but this node holds final block ` +
+        `${last}: draw up the document anew from the highest final block of all members`,
+    );
+  }
+  if (info.height < height) return;
+  if (equalBytes(info.blockHash, blockHash) && equalBytes(info.stateRoot, stateRoot)) return;
+  throw new HanseError(
+    "ORDERING_RECOVERY_BLOCK",
+    "conflict",
+    `the recovery document names another block or state at height ${height} than this node holds`,
+  );
+}
+
+/**
+ * Above the document's height its set and epoch hold; what was decided before for the two heights
+ * that the members of old could not reach any more is void.
+ */
+function adoptRecovery(
+  { height, engineEpoch, policy, policyParams, set }: RecoveryDocument,
+  sets: Map<Height, ValidatorSet>,
+  eras: Map<Height, OrderingEra>,
+): void {
+  sets.delete(height + 2);
+  for (const from of [...eras.keys()]) if (from > height) eras.delete(from);
+  sets.set(height + 1, set);
+  eras.set(height + 1, { height: height + 1, engineEpoch, kind: "builtin", policy, policyParams });
 }
 
 /** Ascending, from the one that covers the committed height on. */
@@ -137,6 +195,7 @@ async function readParent(options: BuiltinEngineOptions, info: AppInfo) {
       certificate: new Uint8Array(0),
       lastSetChangeHeight: 1,
       changed: false,
+      engineEpoch: options.engineEpoch ?? 0,
       nextValidatorsHash: undefined,
     };
   }
@@ -163,6 +222,7 @@ async function readParent(options: BuiltinEngineOptions, info: AppInfo) {
     certificate: stored.certificate,
     lastSetChangeHeight: header.lastSetChangeHeight,
     changed: !equalBytes(info.stateRoot, header.prevStateRoot),
+    engineEpoch: header.engineEpoch,
     nextValidatorsHash: header.nextValidatorsHash,
   };
 }

@@ -10,6 +10,7 @@ import {
   evidenceRefusal,
   offenceKey,
 } from "../evidence/evidence.ts";
+import { encodeRecovery } from "../recovery/recovery-document.ts";
 import {
   bodyOf,
   certificateChecks,
@@ -37,10 +38,17 @@ export class CandidateBlocks {
     this.late = new LateVotes(runtime);
   }
 
-  /** Whether evidence waits for a block of this height. */
-  hasEvidenceFor(height: Height): boolean {
+  /** Whether evidence, or the document that begins an epoch, waits for a block of this height. */
+  isNeeded(height: Height): boolean {
+    if (this.#recoveryAt(height) !== undefined) return true;
     if (this.evidence.size === 0) return false;
     return this.evidence.offer(this.#place(height)).length > 0;
+  }
+
+  /** The recovery document, if this height's block has to carry it. */
+  #recoveryAt(height: Height): Bytes | undefined {
+    const { recovery } = this.#runtime.options;
+    return recovery?.height === height - 1 ? encodeRecovery(recovery) : undefined;
   }
 
   #place(height: Height) {
@@ -76,13 +84,14 @@ export class CandidateBlocks {
     const { core, options, engineEpoch } = this.#runtime;
     const { parent, set, nextSet, lastSetChangeHeight, era } = core.open;
     const lastCert = await this.late.richest(height - 1, core.open.lastCert);
+    const recovery = this.#recoveryAt(height);
     const offered = this.evidence.offer(this.#place(height));
     const block = await options.app.buildBlock({
       height,
       view,
       parent,
       lastCert,
-      evidence: offered.map(({ bytes }) => bytes),
+      evidence: [...(recovery === undefined ? [] : [recovery]), ...offered.map((o) => o.bytes)],
       proposer: options.signer.id,
       set,
       nextSet,
@@ -119,8 +128,13 @@ export class CandidateBlocks {
     if (!(await this.#isFinalBelow(lastCert, header.height, header.parentHash))) {
       return refuse("the certificate of the height below does not hold");
     }
-    if (evidence.length > 0) {
-      const verdict = await this.#judgeEvidence(evidence, header.height);
+    const recovery = this.#recoveryAt(header.height);
+    if (recovery !== undefined && !equalBytes(evidence[0] ?? new Uint8Array(0), recovery)) {
+      return refuse("it does not begin with the recovery document that this node was given");
+    }
+    const offences = recovery === undefined ? evidence : evidence.slice(1);
+    if (offences.length > 0) {
+      const verdict = await this.#judgeEvidence(offences, header.height);
       if (!verdict.ok) return verdict;
     }
     return this.#runtime.options.app.validateBlock(body.block, body.hash);

@@ -108,6 +108,14 @@ export class Executor {
       );
       return;
     }
+    const { recovery } = options;
+    if (recovery?.height === height && !equalBytes(recovery.blockHash, body.hash)) {
+      this.#runtime.halt(
+        "ORDERING_RECOVERY_BLOCK",
+        `final block ${height} is another one than the recovery document names`,
+      );
+      return;
+    }
     const started = options.clock.now();
     const result = await options.app.finalizeBlock({
       block: body.block,

@@ -15,6 +15,7 @@ import type {
   ValidatorPolicy,
 } from "../engine/interfaces.ts";
 import type { Evidence } from "../evidence/evidence.ts";
+import type { RecoveryDocument } from "../recovery/recovery-document.ts";
 import type { SignatureCheck } from "../wire/bodies.ts";
 import type { WireMessage } from "../wire/messages.ts";
 
@@ -36,6 +37,11 @@ export interface BuiltinEngineOptions {
   readonly policy: ValidatorPolicy;
   /** What the ledger knows of sets and eras above a committed height; the log knows them too. */
   readonly schedule?: (committed: Height) => Promise<OrderingSchedule>;
+  /**
+   * The organizations' word on how to go on after a loss of quorum, verified by who gives it
+   * (`verifyRecovery`). Given at every start until the node's log has passed its height.
+   */
+  readonly recovery?: RecoveryDocument;
   /** From this era on another engine decides; this one goes on serving what it decided. */
   readonly onHandover?: (era: OrderingEra) => void;
   /** Durable blocks, for peers that catch up and for our own start. */
@@ -126,6 +132,8 @@ export type EngineEvent =
   | { readonly t: "quarantineOver"; readonly voteFrom: Height }
   /** The next height is another engine's. */
   | { readonly t: "handover"; readonly era: OrderingEra }
+  /** A new epoch begins above this height by the organizations' recovery document. */
+  | { readonly t: "recovery"; readonly height: Height; readonly engineEpoch: number }
   | { readonly t: "syncing"; readonly from: Height; readonly to: Height }
   /** Every peer that is ahead has let go of the next block: only a snapshot helps. */
   | { readonly t: "stranded"; readonly from: Height; readonly lowest: Height }

@@ -232,6 +232,14 @@ export class EngineRig {
     return createValidatorSet(this.members.slice(0, members), quorum);
   }
 
+  /** Any of the members, by index. */
+  setWith(indices: readonly number[], quorum: QuorumRule = "byzantine"): ValidatorSet {
+    return createValidatorSet(
+      indices.map((i) => this.members[i]!),
+      quorum,
+    );
+  }
+
   secretOf(index: number): Hash {
     return this.#secrets.get(toHex(this.members[index]!.key.bytes))!;
   }

@@ -31,6 +31,7 @@ export const DOMAINS = {
   ordered: "hanse/ordered/1",
   readiness: "hanse/readiness/1",
   evidence: "hanse/evidence/1",
+  recovery: "hanse/recovery/1",
   results: "hanse/results/1",
 } as const;
 
