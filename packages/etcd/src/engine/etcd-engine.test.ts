@@ -11,7 +11,8 @@ import {
   toHex,
   verifyAttestedProof,
 } from "@hanse/protocol";
-import { createEtcdCluster, type EtcdCluster, until } from "../testing/etcd-ledgers.ts";
+import { until } from "../../../ledger/src/testing/ledger-cluster.ts";
+import { createEtcdCluster, type EtcdCluster } from "../testing/etcd-ledgers.ts";
 
 const alive = ({ members }: EtcdCluster) => members.filter(({ life }) => !life.dead);
 const leaderOf = (cluster: EtcdCluster) =>
