@@ -83,6 +83,8 @@ export interface HeightState {
   /** View 0 waits until the interval since the parent is over. */
   pace: "none" | "waiting" | "over";
   resends: number;
+  /** Rounds of echoes since the newest certificate. */
+  echoes: number;
   /** Highest view in which each member was seen, and whether its finalize vote was. */
   readonly seen: Map<string, { view: View; finalized: View }>;
 }
@@ -167,6 +169,7 @@ export function createHeight(
     building: undefined,
     pace: "none",
     resends: 0,
+    echoes: 0,
     seen: new Map(),
   };
 }

@@ -166,24 +166,45 @@ function resend(state: CoreState): void {
   scheduleResend(state);
 }
 
-/** Certificates only to those who seem to lack them, or every height would be told twice. */
+/** Members that the first round of echoes goes to; each further round takes in as many again. */
+const ECHO_MEMBERS = 2;
+
+/**
+ * Certificates only to those who seem to lack them, or every height would be told twice; and first
+ * to the next members in the set's order alone, so that where links are slower than `echoMs` not
+ * everyone tells everyone.
+ */
 function echo(state: CoreState): void {
   const h = state.open;
+  const { members } = h.set;
   const best = h.notarizations.get(h.certified) ?? h.nullifications.get(h.certified);
-  for (const member of h.set.members) {
-    if (member.id === state.config.self) continue;
+  const reach = ECHO_MEMBERS * 2 ** h.echoes;
+  const told = h.echoes === 0 ? 0 : reach / 2;
+  let isLeftOut = false;
+  for (const [i, member] of members.entries()) {
+    // From 1 on, also for an observer, whose place is -1.
+    const distance = (i - h.self + members.length) % members.length || members.length;
+    if (member.id === state.config.self || distance <= told) continue;
     const seen = h.seen.get(member.id);
-    if (best !== undefined && h.phase === "voting") {
-      const progressed =
-        seen !== undefined && (seen.view > h.certified || seen.finalized >= h.certified);
-      if (!progressed) sendCertificate(state, member.id, best);
+    const isBehind =
+      best !== undefined &&
+      h.phase === "voting" &&
+      !(seen !== undefined && (seen.view > h.certified || seen.finalized >= h.certified));
+    const isBelow =
+      state.previous !== undefined &&
+      seen === undefined &&
+      !state.previous.finalized.has(member.id);
+    if (!isBehind && !isBelow) continue;
+    if (distance > reach) {
+      isLeftOut = true;
+      continue;
     }
-    if (state.previous !== undefined && seen === undefined) {
-      if (!state.previous.finalized.has(member.id)) {
-        sendCertificate(state, member.id, state.previous.finalization);
-      }
-    }
+    if (isBehind) sendCertificate(state, member.id, best);
+    if (isBelow) sendCertificate(state, member.id, state.previous!.finalization);
   }
+  if (!isLeftOut) return;
+  h.echoes++;
+  setTimer(state, "echo", state.config.timeouts.echoMs);
 }
 
 /** Everything a peer needs to justify or enter `view`. */

@@ -194,6 +194,7 @@ export function onCertificate(state: CoreState, c: Certificate, formed: boolean)
   activate(state, true);
   if (c.view > h.certified) h.certified = c.view;
   if (c.kind === "notarize") finalizeNotarized(state, c);
+  h.echoes = 0;
   setTimer(state, "echo", state.config.timeouts.echoMs);
   if (h.finalization !== undefined) return;
   if (c.view >= h.view) {
