@@ -56,6 +56,11 @@ export type Change = EngineSwitch;
 /** What a node's database holds; outlives the process. */
 export class Store {
   heights: StoredHeight[] = [];
+
+  /** What a database that says "durable" too early loses in a power failure. */
+  loseNewest(random: Random): void {
+    this.heights.length -= Math.min(this.heights.length, random.between(0, 2));
+  }
 }
 
 export interface LedgerSetup {
@@ -164,6 +169,8 @@ export class SimulatedLedger implements LedgerApp {
   readonly #store: Store;
   readonly #life: { operation(): boolean };
   readonly #hooks: LedgerHooks;
+  readonly #checksDuplicates: boolean;
+  readonly #diverges: boolean;
   readonly #included = new Set<string>();
   readonly #offences = new Set<string>();
   readonly #pool = new Map<string, Uint8Array>();
@@ -181,6 +188,9 @@ export class SimulatedLedger implements LedgerApp {
     store: Store;
     life: { operation(): boolean };
     hooks: LedgerHooks;
+    /** The two below break a rule of the application. */
+    checksDuplicates: boolean;
+    diverges: boolean;
   }) {
     this.#time = parts.time;
     this.#random = parts.random;
@@ -188,6 +198,8 @@ export class SimulatedLedger implements LedgerApp {
     this.#store = parts.store;
     this.#life = parts.life;
     this.#hooks = parts.hooks;
+    this.#checksDuplicates = parts.checksDuplicates;
+    this.#diverges = parts.diverges;
     const last = parts.store.heights.at(-1);
     this.#stateRoot = last?.stateRoot ?? ZERO_HASH;
     this.#resultsRoot = last?.resultsRoot ?? RESULTS_AT_GENESIS;
@@ -211,7 +223,7 @@ export class SimulatedLedger implements LedgerApp {
   }
 
   add(transaction: string): void {
-    if (this.#included.has(transaction)) return;
+    if (this.#checksDuplicates && this.#included.has(transaction)) return;
     this.#pool.set(transaction, utf8(transaction));
   }
 
@@ -287,7 +299,8 @@ export class SimulatedLedger implements LedgerApp {
     const seen = new Set<string>();
     for (const bytes of block.transactions) {
       const transaction = fromUtf8(bytes);
-      if (seen.has(transaction) || this.#included.has(transaction)) return "twice";
+      const isOld = this.#checksDuplicates && this.#included.has(transaction);
+      if (seen.has(transaction) || isOld) return "twice";
       seen.add(transaction);
     }
     return undefined;
@@ -307,7 +320,8 @@ export class SimulatedLedger implements LedgerApp {
       for (const bytes of block.evidence) this.#offences.add(offenceKey(decodeEvidence(bytes)));
       this.#set = governed.set;
       this.#change = governed.change;
-      this.#stateRoot = nextStateRoot(this.#stateRoot, block.transactions);
+      const order = this.#diverges ? block.transactions.toReversed() : block.transactions;
+      this.#stateRoot = nextStateRoot(this.#stateRoot, order);
       this.#resultsRoot = transactionRoot(block.transactions);
       const result: ExecutionResult = {
         height,

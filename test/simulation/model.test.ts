@@ -9,8 +9,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import type { Mutation } from "@hanse/ordering";
 import { type TracedHeight, toQuintFile, toQuintRuns } from "./model-trace.ts";
+import type { BrokenRule } from "./mutations.ts";
 import { runSeed } from "./run.ts";
 import type { Focus } from "./scenario.ts";
 
@@ -52,7 +52,7 @@ const explore = (main: string, samples: number, invariant = "safe") =>
   );
 
 /** Runs of the model for the heights with more than one view of some seeds. */
-async function traceSeeds(focus: Focus, from: number, count: number, mutation?: Mutation) {
+async function traceSeeds(focus: Focus, from: number, count: number, mutation?: BrokenRule) {
   const runs: string[] = [];
   for (let seed = from; seed < from + count; seed++) {
     const heights: TracedHeight[] = [];

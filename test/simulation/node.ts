@@ -4,7 +4,6 @@ import {
   createBuiltinEngine,
   createSigningState,
   type EngineEvent,
-  type Mutation,
   type OrderingEngine,
   openSigner,
   type SignPlace,
@@ -14,6 +13,7 @@ import {
 import { SimulatedDisk } from "./disk.ts";
 import type { KeyRing, SimulatedKey } from "./keys.ts";
 import { type LedgerHooks, type LedgerSetup, SimulatedLedger, Store } from "./ledger.ts";
+import { type BrokenRule, ignoreFailedSync, isJointMutation, neverRepeat } from "./mutations.ts";
 import type { Endpoint, Network } from "./network.ts";
 import { NodeTime } from "./node-time.ts";
 import type { Random } from "./random.ts";
@@ -21,7 +21,11 @@ import type { Channel, ValidatorId } from "./wiring.ts";
 import type { World } from "./world.ts";
 
 /** Rules whose breach the signing guard would hide; the check is of the core then. */
-const UNGUARDED: readonly Mutation[] = ["finalize-after-nullify", "notarize-twice", "forget-votes"];
+const UNGUARDED: readonly BrokenRule[] = [
+  "finalize-after-nullify",
+  "notarize-twice",
+  "forget-votes",
+];
 
 export interface NodeSetup {
   readonly world: World;
@@ -37,7 +41,7 @@ export interface NodeSetup {
   readonly clockSkewMs: number;
   /** How much faster its clock runs. */
   readonly clockDrift: number;
-  readonly mutation: Mutation | undefined;
+  readonly mutation: BrokenRule | undefined;
   readonly guarded: boolean;
   /** What an attacker does to its own messages. */
   readonly corrupt?: (node: SimulatedNode, transport: Transport) => Transport;
@@ -93,6 +97,7 @@ export class SimulatedNode {
     this.setup.world.note(0xdead);
     this.setup.network.leave(this.#endpoint!);
     this.disk.crash(this.setup.random);
+    if (this.setup.mutation === "commit-before-durable") this.store.loseNewest(this.setup.random);
     this.engine = undefined;
     this.ledger = undefined;
   }
@@ -142,7 +147,9 @@ export class SimulatedNode {
       },
     };
     this.#endpoint = endpoint;
-    const disk = this.disk.open(this.time, random, life, this.setup.diskMsMax);
+    const { mutation } = this.setup;
+    const opened = this.disk.open(this.time, random, life, this.setup.diskMsMax);
+    const disk = mutation === "ignore-failed-sync" ? ignoreFailedSync(opened) : opened;
     const app = new SimulatedLedger({
       time: this.time,
       random,
@@ -150,6 +157,8 @@ export class SimulatedNode {
       store: this.store,
       life,
       hooks: this.setup.hooks(this),
+      checksDuplicates: mutation !== "no-duplicate-check",
+      diverges: mutation === "divergent-execution" && id.startsWith("org-1/"),
     });
     this.ledger = app;
     const clock: BuiltinEngineOptions["clock"] = {
@@ -161,7 +170,7 @@ export class SimulatedNode {
     };
     const run = async () => {
       const fresh = !this.#created;
-      if (fresh || (this.setup.mutation === "reuse-wiped-signing-state" && this.damaged)) {
+      if (fresh || (mutation === "reuse-wiped-signing-state" && this.damaged)) {
         if (!disk.exists("sign-state-a") && !disk.exists("sign-state-b")) {
           await createSigningState(disk, { ledgerId: ledger.ledgerId, publicKey: key.publicKey });
           this.#created = true;
@@ -177,8 +186,7 @@ export class SimulatedNode {
         ledgerId: ledger.ledgerId,
         sign: (message) => key.sign(message),
         testOnlyUnguarded:
-          !this.setup.guarded ||
-          (this.setup.mutation !== undefined && UNGUARDED.includes(this.setup.mutation)),
+          !this.setup.guarded || (mutation !== undefined && UNGUARDED.includes(mutation)),
       });
       const sign = signer.sign.bind(signer);
       signer.sign = (at, message) => {
@@ -186,7 +194,8 @@ export class SimulatedNode {
         this.setup.signing(this, this.engine?.status().syncing ?? false, at);
         return signature;
       };
-      const plain = network.transport(endpoint, life);
+      const links = network.transport(endpoint, life);
+      const plain = mutation === "never-repeat" ? neverRepeat(links) : links;
       const engine = createBuiltinEngine({
         ledgerId: ledger.ledgerId,
         genesisSet: ledger.genesisSet,
@@ -199,7 +208,8 @@ export class SimulatedNode {
         policy,
         blocks: app.blocks,
         verify: (checks) => {
-          const verdicts = checks.map((check) => keys.verify(check));
+          const acceptsAll = mutation === "accept-any-signature";
+          const verdicts = checks.map((check) => acceptsAll || keys.verify(check));
           if (random.chance(0.5)) return Promise.resolve(verdicts);
           return new Promise((resolve) => this.time.after(random.unit(), () => resolve(verdicts)));
         },
@@ -209,7 +219,9 @@ export class SimulatedNode {
         report: (event) => {
           if (own.alive) this.setup.report(this, event);
         },
-        ...(this.setup.mutation === undefined ? {} : { testOnlyMutation: this.setup.mutation }),
+        ...(mutation === undefined || isJointMutation(mutation)
+          ? {}
+          : { testOnlyMutation: mutation }),
       });
       this.engine = engine;
       network.join(endpoint);

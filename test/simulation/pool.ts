@@ -1,14 +1,14 @@
 /** Seeds spread over worker threads; each seed is a world of its own. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { Mutation } from "@hanse/ordering";
+import type { BrokenRule } from "./mutations.ts";
 import type { RunResult } from "./run.ts";
 import type { Focus } from "./scenario.ts";
 
 export interface SeedOrder {
   readonly seed: number;
   readonly focus: Focus;
-  readonly mutation: Mutation | undefined;
+  readonly mutation: BrokenRule | undefined;
   /** Run it again and compare the digests of everything that happened. */
   readonly twice: boolean;
 }

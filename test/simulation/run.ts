@@ -1,5 +1,5 @@
 /** Runs one seed: chaos, healing, silence; every invariant watched all along. */
-import { createPolicy, type EngineEvent, type Mutation, type SignPlace } from "@hanse/ordering";
+import { createPolicy, type EngineEvent, type SignPlace } from "@hanse/ordering";
 import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
 import { corruptTransport } from "./attacker.ts";
 import { Checker } from "./checker.ts";
@@ -8,6 +8,7 @@ import { Injector } from "./injector.ts";
 import { KeyRing } from "./keys.ts";
 import type { LedgerSetup } from "./ledger.ts";
 import type { TracedHeight } from "./model-trace.ts";
+import type { BrokenRule } from "./mutations.ts";
 import { Network } from "./network.ts";
 import { type NodeSetup, SimulatedNode } from "./node.ts";
 import { Random } from "./random.ts";
@@ -17,7 +18,7 @@ import { World } from "./world.ts";
 export interface RunOptions {
   readonly seed: number;
   readonly focus: Focus;
-  readonly mutation: Mutation | undefined;
+  readonly mutation: BrokenRule | undefined;
   readonly log?: ((line: string) => void) | undefined;
   /** The faults instead of those that the seed draws; the rest stays as drawn. */
   readonly faults?: readonly TimedFault[] | undefined;

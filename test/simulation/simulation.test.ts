@@ -4,49 +4,29 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MUTATIONS, type Mutation } from "@hanse/ordering";
+import { BROKEN_RULES, type BrokenRule, EXPOSED_BY } from "./mutations.ts";
 import { runSeeds, type SeedOrder } from "./pool.ts";
-import type { RunResult } from "./run.ts";
+import { type RunResult, runSeed } from "./run.ts";
 import type { Focus } from "./scenario.ts";
+import { shrinkSeed } from "./shrink.ts";
 
-const SEEDS = 2_000;
-const SEEDS_TWICE = 60;
+const SEEDS = 5_000;
+const SEEDS_TWICE = 150;
 /** Every broken rule must be found within so many seeds of the focus that exposes it. */
 const SEEDS_PER_MUTATION = 150;
 
 function orders(
   count: number,
   focus: Focus,
-  mutation: Mutation | undefined,
+  mutation: BrokenRule | undefined,
   twice: boolean,
 ): SeedOrder[] {
   return Array.from({ length: count }, (_, i) => ({ seed: i + 1, focus, mutation, twice }));
 }
 
 function describeFailure(result: RunResult, options: string): string {
-  return `seed ${result.seed}: ${result.failure}\n  npm run sim -- --seeds 1 --from ${result.seed} ${options}`;
+  return `seed ${result.seed}: ${result.failure}\n  npm run sim -- --seed ${result.seed} ${options}`;
 }
-
-/** The scenario that exposes each rule; lies only show where somebody lies. */
-const EXPOSED_BY: Readonly<Record<Mutation, Focus>> = {
-  "quorum-one-too-small": "crashes",
-  "finalize-after-nullify": "crashes",
-  "skip-justification": "attacker",
-  "notarize-twice": "attacker",
-  "accept-non-leader": "attacker",
-  "skip-validation": "attacker",
-  "forget-votes": "crashes",
-  "forget-certificates": "blackout",
-  "no-retally": "blackout",
-  "vote-while-behind": "lag",
-  "send-before-durable": "blackout",
-  "wrong-set-at-next-height": "sets",
-  "reuse-wiped-signing-state": "amnesia",
-  "trust-unverified-range": "attacker",
-  "accept-any-evidence": "attacker",
-  "ignore-slots": "slots",
-  "keep-old-epoch": "switch",
-};
 
 describe("deterministic simulation", () => {
   it(`holds every invariant in ${SEEDS} seeds`, { timeout: 600_000 }, async () => {
@@ -77,7 +57,17 @@ describe("deterministic simulation", () => {
     assert.deepEqual(failures, []);
   });
 
-  for (const mutation of MUTATIONS) {
+  it("shrinks a failing seed to the faults that it takes", { timeout: 120_000 }, async () => {
+    const failing = { seed: 20, focus: "crashes", mutation: "never-repeat" } as const;
+    const shrunk = await shrinkSeed(failing);
+    assert.ok(shrunk !== undefined);
+    assert.ok(shrunk.faults.length < shrunk.drawn, `${shrunk.faults.length} of ${shrunk.drawn}`);
+    const again = await runSeed({ ...failing, faults: shrunk.faults });
+    assert.equal(again.failure, shrunk.failure);
+    assert.equal(await shrinkSeed({ ...failing, mutation: undefined }), undefined);
+  });
+
+  for (const mutation of BROKEN_RULES) {
     const focus = EXPOSED_BY[mutation];
     it(`finds ${mutation} within ${SEEDS_PER_MUTATION} seeds`, { timeout: 120_000 }, async () => {
       let found: RunResult | undefined;
