@@ -71,6 +71,18 @@ function requireFreshKey(view: StateView, key: PublicKey): void {
   }
 }
 
+/** A running ledger is handed over between rules of the built-in engine, not between engines. */
+function requireOwnEngine(
+  content: Extract<ProposalContent, { kind: "policy.change" | "engine.switch" }>,
+  { engine }: Rules,
+): void {
+  const wanted = content.kind === "engine.switch" ? content.engine : engine;
+  if (engine === "builtin" && wanted === "builtin") return;
+  impossible(
+    `engine: a ledger that ${engine} orders is not handed over to ${wanted} while it runs: begin a new ledger`,
+  );
+}
+
 /**
  * Whether a proposal could be carried out as things stand now; readiness is asked for when it is
  * decided. @throws HanseError naming what is in the way.
@@ -86,6 +98,7 @@ export function requirePossible(content: ProposalContent, view: StateView): void
       return;
     case "policy.change":
     case "engine.switch":
+      requireOwnEngine(content, rules);
       return;
     default: {
       if (content.kind === "member.keyRotate") requireFreshKey(view, content.key);
@@ -113,6 +126,7 @@ function changeOrdering(
   if (readQueue(overlay).length > 0) {
     impossible("at: changes of validators are on their way: approve again when they are in force");
   }
+  requireOwnEngine(content, rules);
   const { set } = newestSet(overlay);
   const quorum = content.kind === "engine.switch" ? content.quorum : set.quorum;
   const engine = content.kind === "engine.switch" ? content.engine : rules.engine;

@@ -230,6 +230,17 @@ test("another way of ordering is decided by two thirds, and stands in every head
   );
 });
 
+test("engines are not exchanged on a running ledger", async () => {
+  const other = { engine: "etcd", quorum: "crash", policy: "fixed" };
+  const g = await createGovernedLedger();
+  const refused = await g.propose("a", "engine.switch", other);
+  assert.equal(refused.code, "GOVERNANCE_IMPOSSIBLE");
+  assert.match(refused.error, /builtin orders is not handed over to etcd/);
+  const kept = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
+  const policy = await kept.propose("a", "policy.change", { policy: "dpoa" });
+  assert.equal(policy.code, "GOVERNANCE_IMPOSSIBLE");
+});
+
 test("proven equivocation costs the vote where the set can do without it, and counts once", async () => {
   const evidence = (validator: string, height: number) => {
     const place = { kind: "finalize", height, view: 0 } as const;
