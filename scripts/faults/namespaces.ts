@@ -7,6 +7,8 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
 const INSIDE = "HANSE_FAULTS_INSIDE";
+/** What `unshare` makes: network, mounts and processes of one's own, gone with the program. */
+export const ROOM = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
 /** Of the bridge, from where the program talks to the nodes. */
 export const OWN_ADDRESS = "10.77.0.254";
 export const NETWORK_PORT = 7071;
@@ -40,14 +42,10 @@ export const isInside = () => process.env[INSIDE] === "1";
 
 /** Runs this very program again inside; resolves to its exit code. */
 export function runInside(program: string, args: readonly string[]): Promise<number> {
-  const child = spawn(
-    "unshare",
-    [
-      ...["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"],
-      ...[process.execPath, program, ...args],
-    ],
-    { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } },
-  );
+  const child = spawn("unshare", [...ROOM, process.execPath, program, ...args], {
+    stdio: "inherit",
+    env: { ...process.env, [INSIDE]: "1" },
+  });
   const pass = (signal: NodeJS.Signals) => () => child.kill(signal);
   process.on("SIGINT", pass("SIGINT"));
   process.on("SIGTERM", pass("SIGTERM"));
@@ -57,19 +55,26 @@ export function runInside(program: string, args: readonly string[]): Promise<num
   });
 }
 
-function run(command: string, args: readonly string[], input?: string): void {
+/** Runs to its end. @throws Error with what it said when it fails. */
+export function run(command: string, args: readonly string[], input?: string): void {
   const done = spawnSync(command, args, { input, encoding: "utf8" });
   if (done.status !== 0) throw new Error(`${command} ${args.join(" ")}: ${done.stderr}`);
 }
 
-const ip = (line: string) => run("ip", line.split(" "));
+/** One command of `ip`, its words separated by spaces. */
+export const ip = (line: string) => run("ip", line.split(" "));
 
-/** Only inside. */
-export function createWires(nodes: number): void {
+/** Names of namespaces that are seen in here alone; only inside. */
+export function hideNamespaces(): void {
   run("mount", ["--make-rprivate", "/"]);
   run("mkdir", ["-p", "/run/netns"]);
   run("mount", ["-t", "tmpfs", "none", "/run/netns"]);
   ip("link set lo up");
+}
+
+/** Only inside. */
+export function createWires(nodes: number): void {
+  hideNamespaces();
   ip("link add hub type bridge");
   ip(`addr add ${OWN_ADDRESS}/24 dev hub`);
   ip("link set hub up");
