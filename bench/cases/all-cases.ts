@@ -2,16 +2,20 @@
 import type { BenchCase } from "../bench-case.ts";
 import { finalityIdleCase } from "./finality-idle.ts";
 import { stressCases } from "./four-under-stress.ts";
+import { joinSnapshotCase } from "./join-snapshot.ts";
 import { memoryCase } from "./memory.ts";
 import { replayCase } from "./replay.ts";
 import { tableGrowthCase } from "./table-growth.ts";
 import { throughputCases } from "./throughput.ts";
+import { validatorsCase } from "./validators.ts";
 
 export const BENCH_CASES: readonly BenchCase[] = [
   ...throughputCases,
   finalityIdleCase,
   tableGrowthCase,
   replayCase,
+  joinSnapshotCase,
   memoryCase,
   ...stressCases,
+  validatorsCase,
 ];

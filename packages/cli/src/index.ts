@@ -66,6 +66,8 @@ export { describeEnd, findRunningProcess, sendSignal } from "./processes/node-pr
 export { describeProgram, runHanse } from "./program.ts";
 export { addDocuments } from "./receipts/add-documents.ts";
 export { verifyOffline } from "./receipts/verify-offline.ts";
+export { PLOT_CONFIG } from "./simulations/plots/plot-config.ts";
+export { renderPlot } from "./simulations/plots/render-plot.ts";
 export {
   compareNodes,
   type NetworkComparison,

@@ -7,7 +7,9 @@ import { EXIT_CODES } from "../output/exit-codes.ts";
 import { createSteps } from "../output/progress.ts";
 import { usageError } from "../output/report-error.ts";
 import type { Runner } from "../program.ts";
+import { renderPlot } from "../simulations/plots/render-plot.ts";
 import type { Extent } from "../simulations/posr/claims.ts";
+import { POSR_CLAIMS, renderReport, runClaim } from "../simulations/posr/posr-simulation.ts";
 
 interface PosrOptions {
   readonly seed: number;
@@ -45,11 +47,6 @@ Examples:
     )
     .action(
       run(async (context: CommandContext, options: PosrOptions) => {
-        // Loaded here: no other command needs the plots' library.
-        const { POSR_CLAIMS, renderReport, runClaim } = await import(
-          "../simulations/posr/posr-simulation.ts"
-        );
-        const { renderPlot } = await import("../simulations/plots/render-plot.ts");
         const names = options.only?.split(",").map((name) => name.trim());
         for (const name of names ?? []) {
           if (!POSR_CLAIMS.some((claim) => claim.name === name)) {

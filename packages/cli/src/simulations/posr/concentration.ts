@@ -1,6 +1,7 @@
 /** Claim `concentration`: no few operators hold a third of the turns, whatever they own. */
 import { capWeights, shareMaxPpm } from "@hanse/ordering";
-import { type Claim, PLOT_CONFIG } from "./claims.ts";
+import { PLOT_CONFIG } from "../plots/plot-config.ts";
+import type { Claim } from "./claims.ts";
 import { nodesOf, outagesByChance, PosrNetwork } from "./posr-network.ts";
 
 const SHARE_MAX_PPM = 80_000;

@@ -1,6 +1,7 @@
 /** Claims `availability` and `proposers`: weight follows service, and turns follow weight. */
 import { createPosrPolicy } from "@hanse/ordering";
-import { type Claim, PLOT_CONFIG, toPercent } from "./claims.ts";
+import { PLOT_CONFIG } from "../plots/plot-config.ts";
+import { type Claim, toPercent } from "./claims.ts";
 import { nodesOf, outagesByChance, PosrNetwork } from "./posr-network.ts";
 
 const EPOCHS_PER_DAY = 144;

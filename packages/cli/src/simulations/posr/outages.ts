@@ -3,7 +3,8 @@
  * back gains nothing.
  */
 import { nextStanding, readPosrParams, scoreOf } from "@hanse/ordering";
-import { type Claim, PLOT_CONFIG, toPercent } from "./claims.ts";
+import { PLOT_CONFIG } from "../plots/plot-config.ts";
+import { type Claim, toPercent } from "./claims.ts";
 import { nodesOf, outagesByChance, PosrNetwork, type WorksAt } from "./posr-network.ts";
 
 const EPOCHS_PER_DAY = 144;

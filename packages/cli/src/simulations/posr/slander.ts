@@ -10,8 +10,9 @@ import {
   SLOTS,
   scoreOf,
 } from "@hanse/ordering";
+import { PLOT_CONFIG } from "../plots/plot-config.ts";
 import type { SeededRandom } from "../seeded-random.ts";
-import { type Claim, type Extent, PLOT_CONFIG, toPercent } from "./claims.ts";
+import { type Claim, type Extent, toPercent } from "./claims.ts";
 
 type Rule = "majority" | "majority by reliability" | "one third" | "one third + reliability";
 
