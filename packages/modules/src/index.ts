@@ -31,6 +31,7 @@ export {
   type ProposalKind,
 } from "./governance/proposal-content.ts";
 export { readinessMessage } from "./governance/readiness.ts";
+export { recoveryAuthority } from "./governance/recovery-record.ts";
 export { type Rules, readRules } from "./governance/rules.ts";
 export { GOVERNANCE_KV } from "./governance/tables.ts";
 export { newestSet, type SetFrom, validatorSetAt } from "./governance/validator-sets.ts";

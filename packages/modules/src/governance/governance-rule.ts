@@ -12,6 +12,7 @@ import {
   type PolicyFacts,
   type PolicyKind,
   type PolicyParams,
+  tryDecodeRecovery,
   type ValidatorPolicy,
   type ValidatorUpdate,
 } from "@hanse/ordering";
@@ -30,6 +31,7 @@ import type { StateOverlay, StateView } from "@hanse/state";
 import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
 import { isRecorded, recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
+import { adoptRecovery, recoveryOf } from "./recovery-record.ts";
 import {
   currentEra,
   genesisRules,
@@ -181,7 +183,14 @@ export function createGovernanceRule(): BlockRule {
     name: "governance",
     afterBlock(facts, state): RuleResult {
       const { height } = facts.header;
-      const judged = recordEvidence(state, facts.evidence, height);
+      const recovery = recoveryOf(facts.evidence, height, state);
+      if (recovery !== undefined) {
+        adoptRecovery(state, recovery, height, (policy, set) =>
+          startPolicy(state, policy, height, set),
+        );
+      }
+      const offences = recovery === undefined ? facts.evidence : facts.evidence.slice(1);
+      const judged = recordEvidence(state, offences, height) || recovery !== undefined;
       const rules = readRules(state);
       if (pendingChange(rules) !== undefined) {
         // Who validates stands still from the decision to the change, so that both sides know the set.
@@ -202,6 +211,11 @@ export function createGovernanceRule(): BlockRule {
       };
     },
     evidenceFault(bytes, state) {
+      const recovery = tryDecodeRecovery(bytes);
+      if (recovery !== undefined) {
+        if (recovery.engineEpoch > readRules(state).engineEpoch) return undefined;
+        return `the recovery of epoch ${recovery.engineEpoch} is on the ledger`;
+      }
       try {
         const evidence = decodeEvidence(bytes);
         if (!isRecorded(state, evidence)) return undefined;
