@@ -60,7 +60,9 @@ export function createFrameReader(frameBytesMax: number): FrameReader {
     get waiting() {
       return held;
     },
-    push(chunk) {
+    push(received) {
+      // Slices of a Buffer share its memory, those of plain bytes do not; others count on that.
+      const chunk = new Uint8Array(received.buffer, received.byteOffset, received.length);
       const messages: Bytes[] = [];
       let at = 0;
       while (at < chunk.length || length === 0) {

@@ -83,6 +83,7 @@ async function run(seed: number): Promise<void> {
 /** Every block proven, linked and under the right set; every note there exactly once. */
 async function assertRecord(app: DrivenApp, ledgerId: Uint8Array, owed: ReadonlySet<string>) {
   const { store, ledger, clock } = app.node;
+  app.rpcDown = false;
   const { height } = ledger.tip;
   let seen = 0;
   for (let at = 1; at <= height; at++) {

@@ -309,6 +309,8 @@ export class AbciDriver {
     const { random, apps } = this.#options;
     const app = random.pick(apps);
     const { mempool, snapshot, query } = app.connections;
+    // Proofs then come late, perhaps only after a restart.
+    app.rpcDown = random.chance(0.3);
     const strange = { tx: random.bytes(1 + random.below(30)), type: random.below(2) };
     assert.equal((await mempool.call({ checkTx: strange })).checkTx!.code, 1);
     for (const tx of app.bells) {

@@ -1,7 +1,7 @@
 /** One node under the ABCI driver: a real ledger in memory, the engine, and CometBFT's connections. */
 import type { EngineEvent, LedgerApp, OrderingEngine, ValidatorUpdate } from "@hanse/ordering";
 import { applyUpdates } from "@hanse/ordering";
-import type { CometCommit, CometHeader, ValidatorSet } from "@hanse/protocol";
+import { type CometCommit, type CometHeader, HanseError, type ValidatorSet } from "@hanse/protocol";
 import {
   createManualClock,
   createRigNode,
@@ -41,6 +41,7 @@ export class DrivenApp {
   /** Bells that were handed to CometBFT and not yet dropped. */
   bells: Uint8Array[] = [];
   connections!: Connections;
+  rpcDown = false;
   #engine: OrderingEngine | undefined;
   #url = "";
   /** Sets by height, as a ledger's state would have them. */
@@ -102,7 +103,10 @@ export class DrivenApp {
       address: { host: "127.0.0.1", port: 0 },
       rpc: {
         broadcast: async (bell) => void this.bells.push(bell),
-        signedHeader: async (height) => signed.headers.get(height)!,
+        signedHeader: async (height) => {
+          if (this.rpcDown) throw new HanseError("COMET_RPC_DOWN", "unavailable", "RPC is down");
+          return signed.headers.get(height)!;
+        },
         status: async () => ({ version: "0.38.25", height: 0, syncing: false }),
         peers: async () => [],
       },
