@@ -18,6 +18,7 @@ import {
 import { HanseError, signMessage, toHex, type ValidatorSet } from "@hanse/protocol";
 import type { NodeConfig } from "../config/schema.ts";
 import type { NodeLog } from "../log/create-log.ts";
+import { loadRecovery } from "./load-recovery.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openComet } from "./open-comet.ts";
 import { openEtcd } from "./open-etcd.ts";
@@ -62,7 +63,7 @@ async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Pro
   parts.log.warn({ reason, floor }, "AMNESIA ACCEPTED: this key votes again from here");
 }
 
-/** @throws HanseError `NODE_AMNESIA`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
+/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
 export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
@@ -77,6 +78,10 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
   });
   if (parts.acceptAmnesia) await acceptAmnesia(signer, parts);
   const { viewMs, viewStepMs, viewMsMax, graceMs, resendMs } = config.ordering;
+  const file = config.ordering.recovery;
+  const { state } = parts.store;
+  const recovery =
+    file === undefined ? undefined : loadRecovery(file, { ledgerId, state }, parts.log);
   return createBuiltinEngine({
     ledgerId,
     genesisSet: parts.validators,
@@ -88,6 +93,7 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
     clock,
     policy: createPolicy(genesis.policy, genesis.policyParams),
     schedule: async (committed) => orderingSchedule(parts.store.state, committed),
+    ...(recovery === undefined ? {} : { recovery }),
     blocks: parts.store,
     verify: parts.verify,
     get blockIntervalMsMin() {

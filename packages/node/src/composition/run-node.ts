@@ -23,6 +23,7 @@ const USAGE = `usage: node main.ts --config FILE [--init | --rejoin | --accept-a
   --accept-amnesia
                   vote again although the signing state in the folder is lost; only when no copy of
                   this node runs anywhere, and for this one start
+  --recovery FILE go on after a loss of quorum by the document that the organizations signed
 Every key of the configuration may also come as HANSE_SECTION_KEY or as --section.key VALUE.
 `;
 
@@ -47,6 +48,7 @@ function parseArguments(args: readonly string[]): Arguments {
     // The safer one, where both are given.
     else if (arg === "--rejoin") create = "rejoin";
     else if (arg === "--accept-amnesia") acceptAmnesia = true;
+    else if (arg === "--recovery") flags.push("--ordering.recovery", args[++i] ?? "");
     else flags.push(arg);
   }
   return { file, create, acceptAmnesia, flags };

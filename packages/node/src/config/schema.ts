@@ -243,6 +243,12 @@ export const CONFIG_SCHEMA = {
       unit: "ms",
       description: "Waiting work without a final block for this long counts as stalled.",
     },
+    recovery: {
+      kind: "path",
+      optional: true,
+      description:
+        "Document of the organizations on how to go on after a loss of quorum; until the node is past it.",
+    },
   },
   comet: {
     home: {
