@@ -13,6 +13,7 @@ const body = fc.record({
   channel: fc.constantFrom(...CHANNELS),
   to: fc.option(fc.string({ maxLength: 30 }), { nil: undefined }),
   message: fc.option(fc.uint8Array(), { nil: undefined }),
+  boxKey: fc.option(fc.uint8Array(), { nil: undefined }),
 });
 
 test("property: encode and decode are each other's inverse", () => {

@@ -30,8 +30,10 @@ export interface EnvelopeBody {
   readonly channel: Channel;
   /** Undefined = for all. */
   readonly to: string | undefined;
-  /** Undefined = only a sign of life. */
+  /** A sealed box when it is for one node. Undefined = only a sign of life. */
   readonly message: Bytes | undefined;
+  /** With a sign of life: the key to seal boxes for the origin. */
+  readonly boxKey: Bytes | undefined;
 }
 
 export interface Envelope extends EnvelopeBody {
@@ -42,8 +44,8 @@ export interface Envelope extends EnvelopeBody {
 }
 
 export function encodeEnvelopeBody(body: EnvelopeBody): Bytes {
-  const { origin, sequence, channel, to = null, message = null } = body;
-  return encodeCbor([origin, sequence, CHANNELS.indexOf(channel), to, message]);
+  const { origin, sequence, channel, to = null, message = null, boxKey = null } = body;
+  return encodeCbor([origin, sequence, CHANNELS.indexOf(channel), to, message, boxKey]);
 }
 
 /** What the origin signs: bound to one ledger. */
@@ -59,7 +61,8 @@ export function encodeEnvelope(hops: number, sealed: Bytes, seal: Bytes): Bytes 
 export function decodeEnvelope(bytes: Bytes): Envelope {
   const [hops, sealed, seal] = asArray(decodeCbor(bytes), "envelope", 3);
   const body = asBytes(sealed, "envelope.sealed");
-  const [origin, sequence, channel, to, message] = asArray(decodeCbor(body), "envelope.body", 5);
+  const fields = asArray(decodeCbor(body), "envelope.body", 6);
+  const [origin, sequence, channel, to, message, boxKey] = fields;
   const named = CHANNELS[asUint(channel, "envelope.channel")];
   if (named === undefined) {
     throw new HanseError("NETWORK_ENVELOPE", "malformed", "envelope.channel: no such channel");
@@ -73,5 +76,6 @@ export function decodeEnvelope(bytes: Bytes): Envelope {
     channel: named,
     to: to === null ? undefined : asText(to, "envelope.to"),
     message: message === null ? undefined : asBytes(message, "envelope.message"),
+    boxKey: boxKey === null ? undefined : asBytes(boxKey, "envelope.boxKey"),
   };
 }

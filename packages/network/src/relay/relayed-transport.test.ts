@@ -68,6 +68,8 @@ class MemoryNetwork {
   readonly dead = new Set<string>();
   /** Relays that give signs of life and swallow everything else of others. */
   readonly suppressors = new Set<string>();
+  /** Everything that went over any link. */
+  spied: Bytes[] | undefined;
   overlay: Overlay;
 
   constructor(facts: readonly NodeFacts[], overlay: Overlay) {
@@ -89,6 +91,7 @@ class MemoryNetwork {
     const onPeer: ((peer: string, up: boolean) => void)[] = [];
     const send = (kind: "message" | "envelope", to: string, channel: Channel, bytes: Bytes) => {
       if (this.dead.has(id) || !this.#neighbours(id).includes(to)) return;
+      this.spied?.push(bytes);
       if (kind === "envelope" && this.suppressors.has(id)) {
         const { origin, message } = decodeEnvelope(bytes);
         if (origin !== id && message !== undefined) return;
@@ -189,14 +192,18 @@ test("fifty nodes, most behind NAT: all reach all, with few links each", () => {
   }
   assert.ok(degrees / NODES < 10, `${degrees / NODES} links on average, of ${NODES - 1}`);
   const [a, b] = [...network.nodes.keys()].filter((id) => !overlay.relays.has(id));
+  network.spied = [];
   network.nodes.get(a!)!.transport.send(b!, "sync", utf8("for b alone"));
   network.world.run(500);
+  assert.ok(network.spied.length > 2);
+  for (const bytes of network.spied) assert.ok(!Buffer.from(bytes).includes("for b alone"));
   const got = [...network.nodes].filter(([, node]) => node.received.length > 0);
   assert.deepEqual(
     got.map(([id]) => id),
     [b],
     "a message for one comes to that one alone",
   );
+  assert.equal(got[0]![1].received[0]!.text, "for b alone");
 });
 
 test("over epochs: no relay carries a quarter, none silences anybody, an organization's loss is not felt", () => {
@@ -258,6 +265,7 @@ test("forged seals, forged origins and repeats go nowhere", () => {
       channel: "consensus",
       to: undefined,
       message: utf8("a vote that was never cast"),
+      boxKey: undefined,
       ...over,
     });
   const refused = target.transport.counters.forged;

@@ -17,6 +17,7 @@ import {
   sealedMessage,
 } from "./envelope.ts";
 import type { EnvelopeLinks } from "./envelope-links.ts";
+import { SealedBoxes } from "./sealed-box.ts";
 import { SeenEnvelopes } from "./seen-envelopes.ts";
 
 /** Ways that every message takes. */
@@ -42,6 +43,8 @@ export interface RelayCounters {
   forged: number;
   /** Not passed on: too much of one origin, or too many hops. */
   notRelayed: number;
+  /** Messages for one node that could not be sealed or opened: its key is not known yet. */
+  unsealed: number;
 }
 
 export interface RelayedTransportOptions {
@@ -70,11 +73,13 @@ class RelayedTransportImpl implements RelayedTransport {
     repeated: 0,
     forged: 0,
     notRelayed: 0,
+    unsealed: 0,
   };
   readonly #options: RelayedTransportOptions;
   readonly #onMessage: ((from: ValidatorId, channel: Channel, message: Bytes) => void)[] = [];
   readonly #onPeer: ((peer: ValidatorId, up: boolean) => void)[] = [];
   readonly #seen = new SeenEnvelopes();
+  readonly #boxes: SealedBoxes;
   readonly #buckets = new Map<ValidatorId, TokenBucket>();
   /** When something was last heard of an origin, and over a link. */
   readonly #heardOf = new Map<ValidatorId, number>();
@@ -85,9 +90,10 @@ class RelayedTransportImpl implements RelayedTransport {
   #heartbeat: { cancel(): void } | undefined;
 
   constructor(options: RelayedTransportOptions) {
-    const { links, clock } = options;
+    const { links, clock, ledgerId } = options;
     this.#options = options;
     this.self = links.self;
+    this.#boxes = new SealedBoxes({ self: links.self, ledgerId });
     this.#sequence = clock.now() * 1000;
     links.onMessage((from, channel, message) => this.#deliver(from, channel, message));
     links.onEnvelope((from, channel, envelope) => this.#take(from, channel, envelope));
@@ -101,7 +107,8 @@ class RelayedTransportImpl implements RelayedTransport {
   setOverlay(overlay: Overlay | undefined): void {
     this.#overlay = overlay;
     if (overlay !== undefined) {
-      this.#seen.keepOnly(new Set(overlay.links.keys()));
+      this.#seen.keepOnly(overlay.links);
+      this.#boxes.keepOnly(overlay.links);
       for (const id of this.#buckets.keys()) if (!overlay.links.has(id)) this.#buckets.delete(id);
       for (const id of this.#heardOf.keys()) if (!overlay.links.has(id)) this.#heardOf.delete(id);
     }
@@ -152,7 +159,20 @@ class RelayedTransportImpl implements RelayedTransport {
   #originate(channel: Channel, to: ValidatorId | undefined, message: Bytes | undefined): void {
     const { links, ledgerId, sign } = this.#options;
     const sequence = ++this.#sequence;
-    const sealed = encodeEnvelopeBody({ origin: this.self, sequence, channel, to, message });
+    const boxed =
+      to === undefined || message === undefined ? message : this.#boxes.seal(to, sequence, message);
+    if (boxed === undefined && message !== undefined) {
+      this.counters.unsealed++;
+      return;
+    }
+    const sealed = encodeEnvelopeBody({
+      origin: this.self,
+      sequence,
+      channel,
+      to,
+      message: boxed,
+      boxKey: message === undefined ? this.#boxes.publicKey : undefined,
+    });
     const seal = sign(sealedMessage(ledgerId, sealed));
     this.#seen.add(this.self, sequence);
     const envelope = encodeEnvelope(0, sealed, seal);
@@ -190,9 +210,11 @@ class RelayedTransportImpl implements RelayedTransport {
     this.#heardOf.set(origin, clock.now());
     if (wasAway) this.#tellPeers();
     if (to !== this.self) this.#passOn(from, envelope, bytes.length);
-    if (message !== undefined && (to === undefined || to === this.self)) {
-      this.#deliver(origin, channel, message);
-    }
+    if (envelope.boxKey !== undefined) this.#boxes.learn(origin, envelope.boxKey);
+    if (message === undefined || (to !== undefined && to !== this.self)) return;
+    const opened = to === undefined ? message : this.#boxes.open(origin, sequence, message);
+    if (opened === undefined) this.counters.unsealed++;
+    else this.#deliver(origin, channel, opened);
   }
 
   #passOn(from: ValidatorId, envelope: Envelope, bytes: number): void {

@@ -29,7 +29,7 @@ export class SeenEnvelopes {
   }
 
   /** Forgets who is no node any more. */
-  keepOnly(origins: ReadonlySet<string>): void {
+  keepOnly(origins: { has(origin: string): boolean }): void {
     for (const origin of this.#origins.keys()) {
       if (!origins.has(origin)) this.#origins.delete(origin);
     }

@@ -235,8 +235,7 @@ function watchSources(registry: Registry, sources: MetricSources): void {
     labelNames: ["event"] as const,
     registers,
     collect() {
-      const { sent, relayed, repeated, forged, notRelayed } = sources.relays;
-      const counts = { sent, relayed, repeated, forged, notRelayed };
+      const { relayedBytes: _bytes, ...counts } = sources.relays;
       for (const [event, count] of Object.entries(counts)) this.set({ event }, count);
     },
   });
