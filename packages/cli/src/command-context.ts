@@ -116,3 +116,16 @@ export function hasIdentity(context: CommandContext): boolean {
   const { as, key } = context.options;
   return as !== undefined || key !== undefined || context.environment.HANSE_AS !== undefined;
 }
+
+/** Numbers by name, each given as `name=value`. */
+export function parseNumbers(what: string, list: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    list.map((item) => {
+      const [name, value, ...rest] = item.split("=");
+      if (name === undefined || name === "" || value === undefined || rest.length > 0) {
+        usageError(`${what} "${item}": expected name=value`);
+      }
+      return [name, parseInteger(`${what} ${name}`, value, 0, Number.MAX_SAFE_INTEGER)];
+    }),
+  );
+}

@@ -11,6 +11,7 @@ import {
   nodeUrlOf,
   openNetwork,
   parseInteger,
+  parseNumbers,
   signingAccount,
   timeoutMsOf,
 } from "../command-context.ts";
@@ -23,6 +24,7 @@ import { readOrdering, renderOrdering, renderProposals } from "../status/orderin
 import { pause } from "../status/watch-status.ts";
 import { VERSION } from "../version.ts";
 import { showTransaction } from "./call.ts";
+import { addRecoveryCommands } from "./recovery.ts";
 
 const WATCH_INTERVAL_MS = 1_000;
 
@@ -50,9 +52,9 @@ const heightOf = (value: string) => parseInteger("--at", value, 1, Number.MAX_SA
 const weightOf = (option: string) => (value: string) => parseInteger(option, value, 0, 1_000_000);
 
 export function addLedgerCommands(program: Command, run: Runner): void {
-  const ordering = program
-    .command("ledger")
-    .description("How a ledger is run.")
+  const group = program.command("ledger").description("How a ledger is run.");
+  addRecoveryCommands(group, run);
+  const ordering = group
     .command("ordering")
     .description("Who validates and by which rules; what the organizations decide of it.")
     .addHelpText(
@@ -185,18 +187,6 @@ Examples:
 
 function atOf(at: number | undefined): { readonly at?: number } {
   return at === undefined ? {} : { at };
-}
-
-function parseNumbers(what: string, list: readonly string[]): Record<string, number> {
-  return Object.fromEntries(
-    list.map((item) => {
-      const [name, value, ...rest] = item.split("=");
-      if (name === undefined || name === "" || value === undefined || rest.length > 0) {
-        usageError(`${what} "${item}": expected name=value`);
-      }
-      return [name, parseInteger(`${what} ${name}`, value, 0, Number.MAX_SAFE_INTEGER)];
-    }),
-  );
 }
 
 /** Any account may read; without `--as` the first one of the network folder does. */

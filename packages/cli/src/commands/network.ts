@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import {
   GENESIS_ORDERINGS,
+  GENESIS_POLICIES,
   type GenesisOrdering,
+  type GenesisPolicy,
   genesisFromJson,
   genesisValidatorSet,
   type QuorumRule,
@@ -15,6 +17,7 @@ import {
   openNetwork,
   parseInteger,
   parseNumber,
+  parseNumbers,
 } from "../command-context.ts";
 import { listAccountNames } from "../network-folder/account-key.ts";
 import { createNetworkFolder } from "../network-folder/create-network.ts";
@@ -44,6 +47,8 @@ interface CreateOptions {
   readonly quorum?: QuorumRule;
   readonly etcd?: string;
   readonly ordering: GenesisOrdering;
+  readonly policy: GenesisPolicy;
+  readonly policyParam: readonly string[];
   readonly name: string;
   readonly portBase: number;
 }
@@ -77,6 +82,18 @@ export function addNetworkCommands(program: Command, run: Runner): void {
       "--etcd <urls>",
       "with --ordering etcd: addresses of a running etcd, http://host:port,…; without, three members start with the network",
     )
+    .option(
+      "--policy <policy>",
+      "who proposes: fixed, by weight; dpoa, in turns; posr, by proven presence",
+      parsePolicy,
+      "fixed",
+    )
+    .option(
+      "--policy-param <name=value>",
+      "parameter of the policy; may be repeated",
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
     .option("--name <name>", "name of the network", "hanse-local")
     .option(
       "--port-base <port>",
@@ -93,6 +110,7 @@ Examples:
   hanse network create --orgs 3 --quorum crash
   hanse network create --orgs 4 --ordering cometbft
   hanse network create --orgs 3 --ordering etcd
+  hanse network create --orgs 4 --policy dpoa --policy-param slotMs=4000
   hanse network create --solo
 `,
     )
@@ -104,6 +122,8 @@ Examples:
           portBase: options.portBase,
           ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
           ordering: options.ordering,
+          policy: options.policy,
+          policyParams: parseNumbers("--policy-param", options.policyParam),
           ...etcdOf(options),
           now: Date.now(),
         });
@@ -197,6 +217,11 @@ function parseQuorum(text: string): QuorumRule {
 function parseOrdering(text: string): GenesisOrdering {
   const found = GENESIS_ORDERINGS.find((name) => name === text);
   return found ?? usageError(`--ordering ${text}: expected ${GENESIS_ORDERINGS.join(" or ")}`);
+}
+
+function parsePolicy(text: string): GenesisPolicy {
+  const found = GENESIS_POLICIES.find((name) => name === text);
+  return found ?? usageError(`--policy ${text}: expected ${GENESIS_POLICIES.join(" or ")}`);
 }
 
 function etcdOf({ etcd, ordering }: CreateOptions): { readonly etcdUrls?: readonly string[] } {

@@ -2,11 +2,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createNodeFolder, loadConfig, renderConfigToml } from "@hanse/node";
+import { createPolicy, type PolicyParams } from "@hanse/ordering";
 import {
   DEFAULT_LEDGER_PARAMS,
   encodeGenesis,
   type GenesisDocument,
   type GenesisOrdering,
+  type GenesisPolicy,
   genesisToJson,
   HanseError,
   type LedgerParams,
@@ -39,6 +41,9 @@ export interface CreateNetworkOptions {
   readonly quorum?: QuorumRule;
   /** Who orders the blocks; `builtin` unless said. */
   readonly ordering?: GenesisOrdering;
+  /** Who proposes; `fixed` unless said. */
+  readonly policy?: GenesisPolicy;
+  readonly policyParams?: PolicyParams;
   /** Addresses of an etcd that runs elsewhere; without them the network runs its own. */
   readonly etcdUrls?: readonly string[];
   readonly params?: Partial<LedgerParams>;
@@ -52,10 +57,13 @@ export const GENESIS_ENGINES = ["native", "needle"];
 
 /**
  * Creates the folder with everything in it; leaves nothing behind when it fails.
- * @throws HanseError `CLI_FOLDER_NOT_EMPTY`, `CLI_USAGE_TEMPLATE`, `CLI_NO_PORT`
+ * @throws HanseError `CLI_FOLDER_NOT_EMPTY`, `CLI_USAGE_TEMPLATE`, `CLI_NO_PORT`,
+ * `POLICY_PARAMS_INVALID`
  */
 export async function createNetworkFolder(options: CreateNetworkOptions): Promise<NetworkFolder> {
   const template = validateTemplate(options.template);
+  // Refuses parameters that no node could start with.
+  createPolicy(options.policy ?? "fixed", options.policyParams);
   const folder = path.resolve(options.dir);
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new HanseError(
@@ -154,7 +162,10 @@ async function fillFolder(
       members: nodes.map((node) => ({ id: node.id, vote: 1, propose: 1 })),
     },
     ordering,
-    policy: "fixed",
+    policy: options.policy ?? "fixed",
+    ...(Object.keys(options.policyParams ?? {}).length === 0
+      ? {}
+      : { policyParams: options.policyParams }),
     engines: GENESIS_ENGINES,
     params: { ...DEFAULT_LEDGER_PARAMS, ...options.params },
   };

@@ -109,6 +109,22 @@ test("over etcd: the order's address in each node, crash quorum, members of its 
   assert.equal(String(config["initial-cluster"]).split(",").length, 3);
 });
 
+test("a policy and its parameters go into genesis; what no node could start with is refused", async () => {
+  const common = { template: countedTemplate("turns", 2), now: NOW };
+  const dir = path.join(root, "policy");
+  const policyParams = { slotMs: 4000 };
+  const network = await createNetworkFolder({ ...common, dir, policy: "dpoa", policyParams });
+  const genesis = genesisFromJson(JSON.parse(readFileSync(network.genesisFile, "utf8")));
+  assert.equal(genesis.policy, "dpoa");
+  assert.deepEqual(genesis.policyParams, policyParams);
+  const other = path.join(root, "policy-wrong");
+  const refused = await refusalOf(() =>
+    createNetworkFolder({ ...common, dir: other, policy: "posr", policyParams }),
+  );
+  assert.equal(refused.code, "POLICY_PARAMS_INVALID");
+  assert.match(refused.message, /policy posr, slotMs: no such parameter/);
+});
+
 test("accounts of genesis have their keys in the folder", async () => {
   const dir = path.join(root, "accounts");
   const network = await createNetworkFolder({ dir, template: soloTemplate("one"), now: NOW });

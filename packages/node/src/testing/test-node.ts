@@ -53,6 +53,8 @@ export interface TestFolderOptions {
   readonly engines?: readonly string[];
   readonly params?: Partial<LedgerParams>;
   readonly people?: readonly string[];
+  readonly policy?: GenesisDocument["policy"];
+  readonly policyParams?: Readonly<Record<string, number>>;
 }
 
 /** Ports that were free a moment ago. */
@@ -138,7 +140,8 @@ export async function createTestNetwork(
       members: keys.map(({ id }) => ({ id, vote: 1, propose: 1 })),
     },
     ordering: "builtin",
-    policy: "fixed",
+    policy: options.policy ?? "fixed",
+    ...(options.policyParams === undefined ? {} : { policyParams: options.policyParams }),
     engines: options.engines ?? ["native"],
     params: { ...DEFAULT_LEDGER_PARAMS, blockIntervalMsMin: 0, ...options.params },
   };
