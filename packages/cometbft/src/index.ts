@@ -21,5 +21,6 @@ export {
   createCometProcess,
   findCometBinary,
   requireCometBinary,
+  requireCometHome,
 } from "./process/comet-process.ts";
 export { type CometRpc, type CometStatus, createCometRpc } from "./rpc/comet-rpc.ts";

@@ -137,3 +137,13 @@ export function requireCometBinary(
     `no cometbft in COMETBFT_BIN, PATH or ${cometCacheFolder()}: install CometBFT ${COMET_VERSION}, for example with GOBIN=${cometCacheFolder()} go install ${COMET_MODULE}`,
   );
 }
+
+/** @throws HanseError `COMET_HOME` when the folder is none of CometBFT's. */
+export function requireCometHome(home: string): void {
+  if (statSync(join(home, "config", "genesis.json"), { throwIfNoEntry: false })?.isFile()) return;
+  throw new HanseError(
+    "COMET_HOME",
+    "notFound",
+    `comet.home: ${home} holds no config/genesis.json; \`hanse network create --ordering cometbft\` writes such a folder, and docs/operators/cometbft.md says how to write one for a single node`,
+  );
+}

@@ -7,6 +7,7 @@ import {
   createCometProcess,
   createCometRpc,
   requireCometBinary,
+  requireCometHome,
 } from "@hanse/cometbft";
 import { BLOCK_BYTES_CEILING, validatorSetAt } from "@hanse/modules";
 import type { OrderingEngine } from "@hanse/ordering";
@@ -22,11 +23,12 @@ function socketPath(dataDir: string): string {
   return join(mkdtempSync(join(tmpdir(), "hanse-abci-")), "abci.sock");
 }
 
-/** @throws HanseError `COMET_BINARY` when no CometBFT is installed. */
+/** @throws HanseError `COMET_BINARY` when no CometBFT is installed, `COMET_HOME` without its folder. */
 export function openComet(parts: OrderingParts): OrderingEngine {
   const { config, identity, ledger, store, clock, report } = parts;
   const { genesis, ledgerId } = identity;
   const { home, rpcPort, binary } = config.comet;
+  requireCometHome(home);
   const log = parts.log.child({ part: "cometbft" });
   return createCometEngine({
     self: config.node.id,
