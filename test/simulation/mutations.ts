@@ -45,6 +45,8 @@ export const EXPOSED_BY: Readonly<Record<BrokenRule, Focus>> = {
   "accept-any-evidence": "attacker",
   "ignore-slots": "slots",
   "keep-old-epoch": "switch",
+  "nullify-after-finalize": "crashes",
+  "quarantine-floor-too-low": "amnesia",
   "ignore-failed-sync": "disks",
   "never-repeat": "crashes",
   "commit-before-durable": "blackout",

@@ -250,6 +250,10 @@ export const MUTATIONS = [
   "ignore-slots",
   // Certificates of the ended epoch still count above the switch.
   "keep-old-epoch",
+  // A view that was finalized is nullified when the time of the next one is up.
+  "nullify-after-finalize",
+  // Votes begin again where the ledger stands, not two heights above.
+  "quarantine-floor-too-low",
 ] as const;
 export type Mutation = (typeof MUTATIONS)[number];
 

@@ -128,6 +128,9 @@ function onTimeout(state: CoreState): void {
   if (h.finalization === undefined && ownVote(h, "nullify", h.view) === undefined) {
     if (ownVote(h, "finalize", h.view) === undefined) castVote(state, "nullify", h.view);
   }
+  if (state.mutation === "nullify-after-finalize" && h.view > 0) {
+    castVote(state, "nullify", h.view - 1);
+  }
   scheduleResend(state);
 }
 

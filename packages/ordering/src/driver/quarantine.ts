@@ -68,6 +68,7 @@ export class Quarantine {
     }
     if (weight < quorumWeight(set)) return;
     this.stop();
-    this.#release(highest + 2);
+    const isTooLow = this.#runtime.options.testOnlyMutation === "quarantine-floor-too-low";
+    this.#release(isTooLow ? highest : highest + 2);
   }
 }
