@@ -176,7 +176,7 @@ export interface ClusterOptions {
   /** Prepares a member's disk once, before its first start. */
   readonly createDisk?: (rig: RigGenesis, index: number, disk: Disk) => Promise<void>;
   /** Sees and may replace what a member's ledger says. */
-  readonly wrapApp?: (app: LedgerApp, index: number) => LedgerApp;
+  readonly wrapApp?: (app: LedgerApp, index: number, genesisSet: ValidatorSet) => LedgerApp;
   readonly tap?: (from: string, channel: Channel, message: Bytes) => void;
 }
 
@@ -186,6 +186,8 @@ export interface LedgerCluster {
   readonly members: Member[];
   /** Updates of the validator set that the execution of a height returns; set before it is reached. */
   readonly updates: Map<number, readonly ValidatorUpdate[]>;
+  /** The set in force at a height, with the updates known so far. */
+  setAt(height: number): ValidatorSet;
   /** Ends a member without a word; what it had not synced is gone. */
   crash(index: number): void;
   /** A new process over what the old one left durable; it ends by itself after so many calls. */
@@ -243,12 +245,16 @@ function mortalApp(
   };
 }
 
+let clusters = 0;
+
 export async function createLedgerCluster(options: ClusterOptions): Promise<LedgerCluster> {
   const organizations = ["a", "b", "c", "d", "e", "f", "g"].slice(0, options.size);
   const made = await createRigGenesis({ organizations, params: { blockIntervalMsMin: 1 } });
   const all = made.genesis.validators.members;
   const members = all.slice(0, options.validators ?? options.size);
-  const genesis = { ...made.genesis, validators: { quorum: options.quorum, members } };
+  // A ledger id of its own: clusters of one process may share what is outside of them.
+  const ledger = `cluster-${++clusters}`;
+  const genesis = { ...made.genesis, ledger, validators: { quorum: options.quorum, members } };
   const rig: RigGenesis = { ...made, genesis, ledgerId: ledgerIdOf(genesis) };
   const hub = createHub(options.tap);
   const updates = new Map<number, readonly ValidatorUpdate[]>();
@@ -283,7 +289,7 @@ export async function createLedgerCluster(options: ClusterOptions): Promise<Ledg
     });
     node.ledger.onOutgoing((batch) => transport.broadcast("transactions", batch));
     const seen = { drafted: new Set<string>(), accepted: new Set<string>() };
-    const app = options.wrapApp?.(node.ledger, index) ?? node.ledger;
+    const app = options.wrapApp?.(node.ledger, index, first) ?? node.ledger;
     const engine = await options.createEngine({
       rig,
       index,
@@ -325,6 +331,7 @@ export async function createLedgerCluster(options: ClusterOptions): Promise<Ledg
     hub,
     members: running,
     updates,
+    setAt,
     crash,
     async restart(index, endAfter = Number.POSITIVE_INFINITY) {
       const before = running[index]!;
