@@ -106,6 +106,18 @@ export function createNodeMetrics(options: { readonly process: boolean }): NodeM
     buckets: [1, 2, 3, 5, 10, 20],
     registers,
   });
+  const present = new Histogram({
+    name: "hanse_block_present",
+    help: "Finalize votes for the block below that a block carries, late ones included",
+    buckets: [1, 2, 3, 4, 5, 7, 10, 16, 31, 64, 128],
+    registers,
+  });
+  const certificateBytes = new Histogram({
+    name: "hanse_certificate_bytes",
+    help: "Size of finality certificates",
+    buckets: [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536],
+    registers,
+  });
   const events = new Counter({
     name: "hanse_ordering_events_total",
     help: "Unusual events of the ordering engine",
@@ -130,6 +142,8 @@ export function createNodeMetrics(options: { readonly process: boolean }): NodeM
       if (event.t === "final") {
         blockBytes.observe(event.bytes);
         views.observe(event.views);
+        if (event.presentBelow !== undefined) present.observe(event.presentBelow);
+        if (event.certificateBytes !== undefined) certificateBytes.observe(event.certificateBytes);
         if (event.agreedMs !== undefined) agreed.observe(event.agreedMs);
       } else if (event.t === "dropped") {
         events.inc({ event: `dropped-${event.reason}` }, event.count);

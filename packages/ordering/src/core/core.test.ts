@@ -407,6 +407,25 @@ describe("core, views", () => {
   });
 });
 
+describe("core, memory", () => {
+  it("keeps blocks that it voted for and nobody certified up to a bound", () => {
+    const bench = new Bench(bystander);
+    const big = 64 * 1024 * 1024;
+    const bodies: Body[] = [];
+    for (let view = 0; view < 12; view++) {
+      const body = { ...blockBy(leaderAt(view), `block ${view}`), bytes: new Uint8Array(1) };
+      // Only its length counts here.
+      Object.defineProperty(body.bytes, "length", { value: big });
+      bodies.push(body);
+      if (leaderAt(view) !== bystander) bench.propose(view, -1, body);
+      bench.certify(certificate("nullify", view));
+    }
+    const kept = [...bench.core.open.bodies.values()];
+    assert.ok(kept.length * big <= 6 * big, `${kept.length} blocks are kept`);
+    assert.ok(kept.includes(bodies.at(-1)!) || leaderAt(11) === bystander);
+  });
+});
+
 describe("core, restart", () => {
   const a = blockBy(leaderAt(0), "a");
   const notarized: SignedPlace = {
