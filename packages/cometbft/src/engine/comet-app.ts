@@ -3,13 +3,7 @@
  * Nothing is remembered between rounds of a height; a decided block is executed once, however often
  * CometBFT, restarted, asks again before it is durable.
  */
-import {
-  type AppInfo,
-  applyUpdates,
-  type EngineSwitch,
-  type ExecutionResult,
-  type Height,
-} from "@hanse/ordering";
+import { type AppInfo, applyUpdates, type ExecutionResult, type Height } from "@hanse/ordering";
 import {
   type Block,
   type BlockHeader,
@@ -113,7 +107,6 @@ export class CometApp {
   #durable: { readonly height: Height; readonly appHash: Hash };
   /** Executed and not durable yet. */
   #executed: Executed | undefined;
-  #switch: EngineSwitch | undefined;
   #proposals = 0;
   #halted: HanseError | undefined;
 
@@ -305,8 +298,8 @@ export class CometApp {
     const place = this.#place();
     const comet: CometBlock = { ...request, lastCommit: request.localLastCommit };
     const proposer = memberByAddress(place.set, comet.proposerAddress);
-    // After a switch, or while CometBFT is a height behind: nothing that anybody would accept.
-    if (this.#ended || comet.height !== place.parent.height + 1 || proposer === undefined) {
+    // Nothing that anybody would accept.
+    if (comet.height !== place.parent.height + 1 || proposer === undefined) {
       return none;
     }
     const block = await this.#options.app.buildBlock({
@@ -334,15 +327,9 @@ export class CometApp {
     return { prepareProposal: { txs } };
   }
 
-  /** Block S was the last of this engine. */
-  get #ended(): boolean {
-    return this.#switch !== undefined && this.#parent.height >= this.#switch.at;
-  }
-
   async #process(request: BlockRequest): Promise<AbciResponse> {
     const reject = { processProposal: { result: PROPOSAL.reject } };
     this.#proposals++;
-    if (this.#ended) return reject;
     const read = readBlock(this.#place(), request, request.txs);
     if (!read.ok) return reject;
     const verdict = await this.#options.app.validateBlock(read.block, read.hash);
@@ -368,12 +355,18 @@ export class CometApp {
     const began = clock.now();
     const result = await app.finalizeBlock({ block, hash, proof: undefined });
     const { height } = result;
+    if (result.engineSwitch !== undefined) {
+      throw new HanseError(
+        "COMET_SWITCH",
+        "rejected",
+        `block ${height} hands the ledger over to ${result.engineSwitch.kind}: a ledger that CometBFT orders stays with it`,
+      );
+    }
     const following = applyUpdates(place.nextSet, result.validatorUpdates);
     this.#sets.set(height + 2, following);
     this.#sets.delete(height - 2);
     this.#lastSetChangeHeight = place.lastSetChangeHeight;
     this.#parent = { height, hash, time: block.header.time };
-    if (result.engineSwitch !== undefined) this.#switch = result.engineSwitch;
     const updates = toCometUpdates(place.nextSet, following);
     const appHash =
       block.transactions.length > 0 ? cometAppHash(result.stateRoot, hash) : this.#durable.appHash;
@@ -414,7 +407,6 @@ export class CometApp {
     this.#durable = { height: result.height, appHash };
     this.#executed = undefined;
     this.#events.onCommitted(block, this.#set(result.height));
-    if (this.#ended && this.#switch?.at === result.height) this.#options.onSwitch?.(this.#switch);
     return { commit: { retainHeight: 0 } };
   }
 }

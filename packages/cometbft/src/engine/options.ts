@@ -1,12 +1,5 @@
 /** What the adapter needs from outside, and its bounds. */
-import type {
-  BlockSource,
-  Clock,
-  EngineEvent,
-  EngineSwitch,
-  Height,
-  LedgerApp,
-} from "@hanse/ordering";
+import type { BlockSource, Clock, EngineEvent, Height, LedgerApp } from "@hanse/ordering";
 import type { Bytes, Hash, ValidatorId, ValidatorSet } from "@hanse/protocol";
 import type { AbciAddress } from "../abci/server.ts";
 import type { CometRpc } from "../rpc/comet-rpc.ts";
@@ -36,8 +29,6 @@ export interface CometEngineOptions {
   /** Work waiting for so long without a final block counts as stalled. */
   readonly stalledAfterMs?: number;
   readonly report?: (event: EngineEvent) => void;
-  /** The last block of this engine is durable: the next engine goes on above it. */
-  readonly onSwitch?: (change: EngineSwitch) => void;
 }
 
 /** Starts and stops CometBFT beside the node. */
