@@ -79,6 +79,9 @@ test("from an empty folder to a verified receipt by commands alone", {
   assert.equal(light.from, 0);
   assert.ok(light.height >= call.height);
   assert.ok(json("light", "sync", "--trust", "trusted.json").from >= light.height);
+  const witness = status.nodes?.[1]?.apiUrl ?? created.nodes[1].apiUrl;
+  const asked = ["--witness", witness, "--genesis", genesis];
+  assert.ok(json("light", "sync", "--trust", "second.json", ...asked).height >= light.height);
   const notrust = hanse("light", "sync", "--trust", "absent.json");
   assert.equal(notrust.code, 1);
   assert.match(notrust.stderr, /begin with --genesis/);

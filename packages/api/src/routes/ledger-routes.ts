@@ -120,11 +120,12 @@ export const getLightPage = defineRoute({
   path: "/v1/light",
   summary: "Headers and proofs for a light client, as bytes (spec/light.md)",
   description:
-    "The newest proven block and, unless `changes=0`, the last block before each change of the validator set from height `from` on. Nothing in it needs to be believed: the client checks it against a block that it trusts.",
+    "The newest proven block, or that of height `at`, and, unless `changes=0`, the last block before each change of the validator set from height `from` on. Nothing in it needs to be believed: the client checks it against a block that it trusts.",
   access: "public",
   query: Type.Object({
     from: Type.Optional(HeightNumber),
     changes: Type.Optional(Type.Integer({ minimum: 0, maximum: 1, default: 1 })),
+    at: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
   }),
   responses: { 200: { description: "The page", other: "application/octet-stream" } },
   problems: [404, 503],

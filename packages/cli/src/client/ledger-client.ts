@@ -229,9 +229,10 @@ export class LedgerClient {
     }
   }
 
-  /** A page of headers and proofs, from a height on. */
-  lightPage(from: number, changes: boolean): Promise<Bytes> {
-    return this.#reader.lightPage({ from, changes: changes ? 1 : 0 });
+  /** A page of headers and proofs, from a height on; with the newest block, or that of height `at`. */
+  lightPage(from: number, changes: boolean, at?: number): Promise<Bytes> {
+    const wanted = { from, changes: changes ? 1 : 0 };
+    return this.#reader.lightPage(at === undefined ? wanted : { ...wanted, at });
   }
 
   /** Waits for the block that certifies the transaction's outcome; `state` = rows as `table:key`. */

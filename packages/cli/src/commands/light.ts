@@ -1,10 +1,16 @@
 /** `hanse light`: following a ledger by its headers, without a node of one's own. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { HanseError, toHex, trustedSetToJson } from "@hanse/protocol";
-import { createLightClient } from "@hanse/verifier";
+import {
+  FORK_FILE_EXTENSION,
+  HanseError,
+  type ReceiptTrust,
+  toHex,
+  trustedSetToJson,
+} from "@hanse/protocol";
+import { compareWitness, createLightClient, type LightProgress } from "@hanse/verifier";
 import type { Command } from "commander";
-import { openLedger } from "../client/ledger-client.ts";
+import { type LedgerClient, openLedger } from "../client/ledger-client.ts";
 import { type CommandContext, nodeUrlOf, timeoutMsOf } from "../command-context.ts";
 import type { Runner } from "../program.ts";
 import { loadTrust } from "../receipts/verify-receipt-file.ts";
@@ -13,6 +19,7 @@ interface SyncOptions {
   readonly trust: string;
   readonly genesis?: string;
   readonly from?: string;
+  readonly witness: readonly string[];
 }
 
 /** Replaces the file in one step: what was trusted is never lost to a torn write. */
@@ -20,6 +27,37 @@ function saveTrust(file: string, text: string): void {
   const beside = `${file}.new`;
   writeFileSync(beside, text, { mode: 0o644 });
   renameSync(beside, file);
+}
+
+const collect = (value: string, before: readonly string[]) => [...before, value];
+
+interface Asked {
+  readonly trust: ReceiptTrust;
+  readonly progress: LightProgress;
+  readonly ledger: LedgerClient;
+}
+
+/** @throws HanseError `CLI_FORK` when the witness has another final block. */
+async function askWitness(context: CommandContext, url: string, asked: Asked): Promise<void> {
+  const { trust, progress, ledger } = asked;
+  const { height } = progress.trust;
+  // What was trusted before is the newest there is: both would only repeat it.
+  if (height === progress.from) return;
+  const witness = await openLedger(url, timeoutMsOf(context));
+  const result = await compareWitness(
+    trust,
+    height,
+    (from, at) => ledger.lightPage(from, true, at),
+    (from, at) => witness.lightPage(from, true, at),
+  );
+  if (result.agree) return;
+  const file = path.resolve(`block-${height}${FORK_FILE_EXTENSION}`);
+  writeFileSync(file, result.fork);
+  throw new HanseError(
+    "CLI_FORK",
+    "conflict",
+    `block ${height} was made final twice: ${ledger.url} and ${url} have different ones; ${file} proves it (hanse verify fork)`,
+  );
 }
 
 export function addLightCommands(program: Command, run: Runner): void {
@@ -37,16 +75,18 @@ export function addLightCommands(program: Command, run: Runner): void {
     )
     .option("--genesis <file>", "the genesis document that you trust, to begin from it")
     .option("--from <url>", "node that hands over the headers; need not be trusted (--node)")
+    .option("--witness <url>", "another node that must have the same block", collect, [])
     .addHelpText(
       "after",
       `
 Headers are believed when a quorum of the trusted set, or of one that it handed over to, made them
 final; set changes are skipped where enough of the trusted set signed on. The file then serves
-\`hanse verify --trust\`. Exit code 1: refused, with the reason; the file stays as it was.
+\`hanse verify --trust\`. Exit code 1: refused, with the reason; the file stays as it was. When a witness
+has another final block, a fork file is written instead that \`hanse verify fork\` checks.
 
 Examples:
   hanse light sync --genesis genesis.json --trust trusted.json --from http://127.0.0.1:7400
-  hanse light sync --trust trusted.json --from http://127.0.0.1:7410
+  hanse light sync --trust trusted.json --from http://127.0.0.1:7410 --witness http://127.0.0.1:7420
 `,
     )
     .action(
@@ -68,6 +108,9 @@ Examples:
           fetch: ({ from, changes }) => ledger.lightPage(from, changes),
         });
         const progress = await client.sync();
+        for (const witness of options.witness) {
+          await askWitness(context, witness, { trust, progress, ledger });
+        }
         const text = `${JSON.stringify(trustedSetToJson(progress.trust), null, 2)}\n`;
         const before = begins ? undefined : readFileSync(file, "utf8");
         if (text !== before) saveTrust(file, text);

@@ -17,6 +17,8 @@ export interface LightPageRequest {
   readonly from: number;
   /** Without changes the newest block alone is read. */
   readonly changes: boolean;
+  /** The block of this height in place of the newest one. */
+  readonly at?: number;
 }
 
 export interface LightPageParts {
@@ -104,12 +106,12 @@ export function createLightPages({ ledgerId, store, validatorSetAt }: LightPageP
   }
 
   return {
-    async page({ from, changes }) {
-      const proof = await newestProof();
+    async page({ from, changes, at }) {
+      const proof = at === undefined ? await newestProof() : await requireProof(at);
       const newest = withSet(proof);
       if (!changes) return { ledgerId, changes: [], complete: false, newest };
       await learnHandovers(proof.header);
-      const wanted = handovers.filter((at) => at >= from && at < proof.header.height);
+      const wanted = handovers.filter((known) => known >= from && known < proof.header.height);
       const blocks: LightBlock[] = [];
       let bytes = 0;
       for (const at of wanted.slice(0, LIGHT_PAGE_CHANGES_MAX)) {

@@ -222,8 +222,9 @@ export function createLedgerHandlers(
     },
 
     async getLightPage({ query }) {
-      const { from = 0, changes = 1 } = query;
-      const page = await ledger.lightPage({ from, changes: changes === 1 });
+      const { from = 0, changes = 1, at } = query;
+      const wanted = { from, changes: changes === 1, ...(at === undefined ? {} : { at }) };
+      const page = await ledger.lightPage(wanted);
       return { bytes: encodeLightPage(page), contentType: "application/octet-stream" };
     },
 

@@ -1,12 +1,20 @@
 /** Goal: a light client gets from any trusted block to the newest, with few headers, or says why not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeLightPage, type HanseError, type LightPage } from "@hanse/protocol";
+import {
+  encodeLightPage,
+  type HanseError,
+  type LightBlock,
+  type LightPage,
+  verifyForkFile,
+} from "@hanse/protocol";
 import {
   createTrialLedger,
   type TrialLedger,
+  trialProof,
   trialSet,
 } from "../../../protocol/scripts/light-trials.ts";
+import { compareWitness } from "./compare-witness.ts";
 import { createLightClient, type LightRequest } from "./light-client.ts";
 
 /** Sets that share three of four members with the next one: a window that moves along. */
@@ -120,4 +128,36 @@ test("an endless answer ends", async () => {
   assert.equal(requests.length, 100);
   await client.sync();
   assert.deepEqual(client.trust, ledger.trustAt(151));
+});
+
+test("a witness that agrees, one that forked, and one that makes things up", async () => {
+  const ledger = createTrialLedger(movingSets(9, 2));
+  const { blocks, ledgerId } = ledger;
+  const height = blocks.length;
+  const { proof, set } = blocks.at(-1)!;
+  const page = (newest: LightBlock) => async (from: number, at: number) => {
+    assert.deepEqual([from, at], [1, height]);
+    const changes = blocks.filter(
+      ({ proof: { header } }, i) =>
+        header.height >= from && blocks[i + 1]?.set.hash !== blocks[i]!.set.hash && i + 1 < height,
+    );
+    return encodeLightPage({ ledgerId, changes, complete: true, newest });
+  };
+  const asked = page(blocks.at(-1)!);
+  const trust = ledger.trustAt(1);
+  assert.deepEqual(await compareWitness(trust, height, asked, asked), { agree: true });
+  const header = { ...proof.header, time: proof.header.time + 1 };
+  const forked = { proof: trialProof(header, set, { signers: [1, 2, 3] }), set };
+  const found = await compareWitness(trust, height, asked, page(forked));
+  assert.ok(!found.agree);
+  const { facts } = verifyForkFile(found.fork, trust);
+  assert.deepEqual(
+    facts?.liars.map(({ member }) => member.id),
+    set.members.slice(1).map(({ id }) => id),
+  );
+  const few = { proof: trialProof(header, set, { signers: [2, 3] }), set };
+  assert.match(
+    await codeOf(compareWitness(trust, height, asked, page(few))),
+    /LIGHT_REFUSED: .*below the quorum/,
+  );
 });
