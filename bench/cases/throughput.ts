@@ -1,5 +1,6 @@
 /** How many Needle transfers per second become final. */
 import path from "node:path";
+import type { GenesisOrdering } from "@hanse/protocol";
 import type { BenchCase, BenchContext, Figures, Target } from "../bench-case.ts";
 import type { LoadPlan } from "../load/load-plan.ts";
 import {
@@ -13,10 +14,11 @@ import { measureThroughput } from "./measure-load.ts";
 export const TRANSFERS_FOLDER = path.resolve(import.meta.dirname, "../../examples/transfers");
 const ACCOUNTS = 1_000;
 
-async function runThroughput(
+export async function runThroughput(
   context: BenchContext,
   options: {
     readonly organizations: number;
+    readonly ordering?: GenesisOrdering;
     readonly mode: LoadPlan["mode"];
     readonly offeredPerSecond: number;
   },

@@ -20,6 +20,7 @@ import {
   encodeNativeBody,
   encodeNativeTransaction,
   fromHex,
+  type GenesisOrdering,
   type KeyPair,
   nativeSignedMessage,
   nativeTransactionId,
@@ -50,6 +51,8 @@ export interface BenchNetwork {
 
 export interface BenchNetworkOptions {
   readonly organizations: number;
+  /** Who orders the blocks; `builtin` unless said. */
+  readonly ordering?: GenesisOrdering;
 }
 
 /** Ports of benchmarks, away from those that people and tests use. */
@@ -80,6 +83,7 @@ export async function startBenchNetwork(
       })),
     },
     portBase: PORT_BASE,
+    ...(options.ordering === undefined ? {} : { ordering: options.ordering }),
     now: Date.now(),
     nodeSettings: { log: { level: "warn" }, mempool: { perOrgPercentMax: 100 } },
   });
