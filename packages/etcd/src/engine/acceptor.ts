@@ -1,11 +1,11 @@
 /** The follower's part: checks what a leader offers and vouches for it once it is on the disk. */
 import { bodyFromBytes } from "@hanse/ordering";
-import { equalBytes, HanseError, type Hash } from "@hanse/protocol";
+import { equalBytes, HanseError } from "@hanse/protocol";
 import type { BodyStore } from "../bodies/body-store.ts";
-import { orderedMessage } from "../order/ordering-record.ts";
 import type { WireMessage } from "../wire/messages.ts";
 import type { Body, EtcdEngineOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
+import { isSignedByProposer } from "./record-signature.ts";
 
 /** Offers for heights that are not open yet: the newest few. */
 const WAITING_MAX = 4;
@@ -14,7 +14,6 @@ type Offer = Extract<WireMessage, { t: "offer" }>;
 
 export interface AcceptorOptions {
   readonly engine: EtcdEngineOptions;
-  readonly engineEpoch: number;
   readonly bodies: BodyStore;
   readonly progress: Progress;
   readonly stopped: () => boolean;
@@ -93,7 +92,8 @@ export class Acceptor {
     if (body.bytes.length > engine.blockBytesMax) {
       return onRefused(from, `block ${height}: ${body.bytes.length} bytes`);
     }
-    if (!(await this.#isSigned(header.proposer, height, term, body.hash, signature))) {
+    const record = { header, hash: body.hash, term, signature };
+    if (!(await isSignedByProposer(engine, record, progress.set))) {
       return onRefused(from, `block ${height}: the leader's signature does not hold`);
     }
     const verdict = await engine.app.validateBlock(body.block, body.hash);
@@ -108,21 +108,5 @@ export class Acceptor {
       throw error;
     }
     if (!stopped()) send(from, { t: "stored", height, hash: body.hash });
-  }
-
-  async #isSigned(
-    proposer: string,
-    height: number,
-    term: number,
-    blockHash: Hash,
-    signature: Uint8Array,
-  ): Promise<boolean> {
-    const { engine, engineEpoch, progress } = this.#options;
-    const key = progress.set.members.find(({ id }) => id === proposer)?.key;
-    if (key === undefined) return false;
-    const { ledgerId } = engine;
-    const message = orderedMessage({ ledgerId, engineEpoch, height, term, blockHash });
-    const [holds] = await engine.verify([{ key, message, signature }]);
-    return holds === true;
   }
 }

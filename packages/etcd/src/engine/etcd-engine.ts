@@ -6,36 +6,28 @@
  */
 import type { EngineEvent, Height, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import { TokenBuckets } from "@hanse/ordering";
-import {
-  type Bytes,
-  decodeBlock,
-  equalBytes,
-  hashHeader,
-  toHanseError,
-  toHex,
-  verifyAttestedProof,
-} from "@hanse/protocol";
+import { type Bytes, toHanseError } from "@hanse/protocol";
 import { BodyStore } from "../bodies/body-store.ts";
-import { type Head, type OrderChange, OrderLog } from "../order/order-log.ts";
-import { type OrderingRecord, orderedMessage } from "../order/ordering-record.ts";
-import {
-  ATTESTATIONS_ASKED_MAX,
-  channelOf,
-  decodeMessage,
-  encodeMessage,
-  type WireMessage,
-} from "../wire/messages.ts";
+import { OrderLog } from "../order/order-log.ts";
+import type { OrderingRecord } from "../order/ordering-record.ts";
+import { channelOf, decodeMessage, encodeMessage, type WireMessage } from "../wire/messages.ts";
 import { Acceptor } from "./acceptor.ts";
-import { Attestations, GATHERED_HEIGHTS_MAX } from "./attestations.ts";
+import { Attestations } from "./attestations.ts";
 import { type FetchedBlock, Fetcher } from "./fetcher.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Leadership } from "./leadership.ts";
 import { type Body, DEFAULT_TUNING, type EtcdEngineOptions, type EtcdTuning } from "./options.ts";
+import { OrderFollower } from "./order-follower.ts";
+import { PeerHeights } from "./peer-heights.ts";
 import { type DurableBlock, Progress } from "./progress.ts";
+import { ProofExchange } from "./proof-exchange.ts";
 import { Proposer } from "./proposer.ts";
+import { isProven, provenUpTo } from "./proven-range.ts";
+import { isSignedByProposer } from "./record-signature.ts";
+import { WakeUp } from "./wake-up.ts";
 
-/** Records above the tip that are kept in memory; more are read again when their turn comes. */
-const RECORDS_MAX = 128;
+/** The same trouble with etcd is told again after so long. */
+const ALARM_PAUSE_MS = 10_000;
 
 /** @throws nothing; `start` throws when the folder, the ledger and etcd do not fit together. */
 export function createEtcdEngine(options: EtcdEngineOptions): OrderingEngine {
@@ -50,7 +42,8 @@ class EtcdEngine implements OrderingEngine {
   readonly #self: string;
   readonly #log: OrderLog;
   readonly #leadership: Leadership;
-  readonly #attestations: Attestations;
+  readonly #proofs: ProofExchange;
+  readonly #wakeUp: WakeUp;
   readonly #buckets: TokenBuckets;
   readonly #housekeeping: Housekeeping;
   #progress!: Progress;
@@ -58,21 +51,15 @@ class EtcdEngine implements OrderingEngine {
   #proposer!: Proposer;
   #acceptor!: Acceptor;
   #fetcher!: Fetcher;
-  readonly #records = new Map<Height, OrderingRecord>();
-  #head: Head | undefined;
-  /** Whether what we know of etcd comes from a watch that runs. */
-  #watch: { cancel(): void } | undefined;
-  #readAt: number | undefined;
+  #order!: OrderFollower;
   #outOfSpace = false;
-  readonly #peers = new Map<string, { connected: boolean; height: Height }>();
+  readonly #peers: PeerHeights;
   #running: Promise<void> | undefined;
   #stopped = false;
   #halted: string | undefined;
   #draining = false;
-  #wakeUp: (() => void) | undefined;
-  #woken = false;
   #heartbeat: { cancel(): void } | undefined;
-  #askedAttestationsAt = 0;
+  #alarmed: { readonly code: string; readonly at: number } | undefined;
   #activeSince: number | undefined;
 
   constructor(options: EtcdEngineOptions) {
@@ -81,13 +68,14 @@ class EtcdEngine implements OrderingEngine {
     this.#engineEpoch = options.engineEpoch ?? 0;
     const { etcd, clock, ledgerId, transport } = options;
     this.#self = transport.self;
+    this.#peers = new PeerHeights(this.#self);
     this.#log = new OrderLog({
       etcd,
       ledgerId,
       engineEpoch: this.#engineEpoch,
       base: options.base ?? 0,
     });
-    const wake = () => this.wake();
+    this.#wakeUp = new WakeUp(clock);
     this.#leadership = new Leadership({
       self: this.#self,
       etcd,
@@ -95,7 +83,7 @@ class EtcdEngine implements OrderingEngine {
       clock,
       policy: options.policy,
       tuning: this.#tuning,
-      onLost: wake,
+      onLost: () => this.wake(),
     });
     const onAlarm = (code: string, message: string) => this.#report({ t: "alarm", code, message });
     this.#housekeeping = new Housekeeping({
@@ -105,7 +93,7 @@ class EtcdEngine implements OrderingEngine {
       tuning: this.#tuning,
       onAlarm,
     });
-    this.#attestations = new Attestations({
+    const attestations = new Attestations({
       ledgerId,
       self: this.#self,
       engineEpoch: this.#engineEpoch,
@@ -114,6 +102,12 @@ class EtcdEngine implements OrderingEngine {
       prove: (proof) => options.app.prove(proof),
       onContradiction: (_member, _height, message) => onAlarm("ETCD_CONTRADICTION", message),
       onFailure: (error) => this.#fail("ETCD_PROOF", error),
+    });
+    this.#proofs = new ProofExchange({
+      engine: options,
+      tuning: this.#tuning,
+      attestations,
+      send: (to, message) => this.#send(to, message),
     });
     this.#buckets = new TokenBuckets(clock, this.#tuning.requestsPerSecond);
   }
@@ -131,7 +125,7 @@ class EtcdEngine implements OrderingEngine {
     this.#progress = await Progress.open(this.#options, info, onDurable, onFailure);
     const stopped = () => this.#isStopped();
     const send = (to: string, message: WireMessage) => this.#send(to, message);
-    const wait = (ms: number) => this.#wait(ms);
+    const wait = (ms: number) => this.#sleep(ms);
     const shared = {
       engine: this.#options,
       engineEpoch: this.#engineEpoch,
@@ -163,16 +157,27 @@ class EtcdEngine implements OrderingEngine {
       wait,
       onBadPeer: (peer, code) => this.#report({ t: "badPeer", peer, code }),
     });
-    await this.#recallUnproven(info.height, info.stateRoot);
+    this.#order = new OrderFollower({
+      log: this.#log,
+      clock,
+      tuning: this.#tuning,
+      base: this.#options.base ?? 0,
+      progress: this.#progress,
+      leadership: this.#leadership,
+      stopped,
+      halt: (code, message) => this.#halt(code, message),
+      wake: () => this.wake(),
+    });
+    await this.#proofs.recall(info, (height) => this.#options.setAt(height));
     transport.onPeer((peer, up) => {
-      this.#peers.set(peer, { height: this.#peers.get(peer)?.height ?? 0, connected: up });
+      this.#peers.connection(peer, up);
       if (up && !this.#isStopped()) this.#tellHeight(peer);
       this.wake();
     });
     transport.onMessage((from, channel, message) => {
       if (channel !== "transactions" && !this.#isStopped()) this.#receive(from, message);
     });
-    for (const id of transport.peers()) this.#peers.set(id, { connected: true, height: 0 });
+    for (const id of transport.peers()) this.#peers.connection(id, true);
     this.#tellHeight("all");
     this.#beat();
     this.#running = this.#run().catch((error: unknown) => this.#fail("ETCD_BUG", error));
@@ -195,10 +200,7 @@ class EtcdEngine implements OrderingEngine {
   }
 
   wake(): void {
-    this.#woken = true;
-    const wakeUp = this.#wakeUp;
-    this.#wakeUp = undefined;
-    wakeUp?.();
+    this.#wakeUp.wake();
   }
 
   status(): OrderingStatus {
@@ -212,15 +214,10 @@ class EtcdEngine implements OrderingEngine {
       height,
       view: 0,
       role: !isMember ? "observer" : this.#leadership.held !== undefined ? "leader" : "follower",
-      syncing: (this.#head?.height ?? 0) > height + 1,
+      syncing: (this.#order?.height ?? 0) > height + 1,
       quarantined: this.#halted,
       stalledSince: stalled ? since : undefined,
-      peers: (progress?.set.members ?? [])
-        .filter(({ id }) => id !== this.#self)
-        .map(({ id }) => {
-          const peer = this.#peers.get(id);
-          return { id, connected: peer?.connected ?? false, height: peer?.height ?? 0 };
-        }),
+      peers: progress === undefined ? [] : this.#peers.status(progress.set),
     };
   }
 
@@ -240,12 +237,12 @@ class EtcdEngine implements OrderingEngine {
         // etcd's refusals pass or are put right over there; whatever else is wrong is ours.
         if (!error.code.startsWith("ETCD_") || error.kind === "corrupt") throw error;
         if (error.code === "ETCD_NO_SPACE") this.#outOfSpace = true;
-        this.#report({ t: "alarm", code: error.code, message: error.message });
+        this.#onTrouble(error.code, error.message);
         pauseMs = this.#tuning.resendMs;
-        this.#readAt = undefined;
+        this.#order.expire();
       }
       this.#watchActivity();
-      if (pauseMs > 0) await this.#wait(pauseMs);
+      if (pauseMs > 0) await this.#sleep(pauseMs);
     }
   }
 
@@ -253,16 +250,17 @@ class EtcdEngine implements OrderingEngine {
   async #step(): Promise<number> {
     const { app, clock } = this.#options;
     const progress = this.#progress;
+    const order = this.#order;
     this.#watchActivity();
-    if (this.#isRefreshDue()) await this.#refresh();
+    if (order.isDue) await order.refresh();
     if (this.#isStopped()) return 0;
     const next = progress.tip.height + 1;
-    const behind = (this.#head?.height ?? 0) - progress.tip.height;
-    let record = this.#records.get(next);
-    if (behind > 0 && record === undefined) {
-      await this.#refresh();
-      record = this.#records.get(next);
+    let record = order.record(next);
+    if (order.height >= next && record === undefined) {
+      await order.refresh();
+      record = order.record(next);
     }
+    const behind = order.height - progress.tip.height;
     if (behind >= this.#tuning.rangeFrom || (behind > 0 && record === undefined)) {
       if (await this.#catchUp(next)) return 0;
     }
@@ -271,14 +269,14 @@ class EtcdEngine implements OrderingEngine {
       return 0;
     }
     if (behind > 0) return this.#tuning.resendMs;
-    this.#askAttestations();
+    this.#proofs.ask(progress.committed);
     const ended =
       progress.engineSwitch !== undefined && progress.tip.height >= progress.engineSwitch.at;
     const candidateInMs = ended ? undefined : this.#leadership.candidateInMs(progress.set, next);
     if (candidateInMs === 0) {
       await this.#leadership.campaign();
       // The lead begins with a look at what others put in order before it.
-      this.#readAt = undefined;
+      order.expire();
       return 0;
     }
     if (this.#leadership.held !== undefined) {
@@ -286,7 +284,8 @@ class EtcdEngine implements OrderingEngine {
         await this.#leadership.resign(0);
         return 0;
       }
-      this.#housekeeping.tick(progress.tip.height, this.#slowestMember(), this.#outOfSpace);
+      const slowest = this.#peers.slowest(progress.set, progress.committed);
+      this.#housekeeping.tick(progress.tip.height, slowest, this.#outOfSpace);
       this.#outOfSpace = false;
       if (app.hasWork() || progress.proofBlockDue) {
         const pauseMs = Math.min(
@@ -310,7 +309,7 @@ class EtcdEngine implements OrderingEngine {
       case "idle":
         return this.#tuning.pollMs;
       case "deposed":
-        this.#readAt = undefined;
+        this.#order.expire();
         return 0;
       case "alone":
         this.#report({
@@ -323,82 +322,12 @@ class EtcdEngine implements OrderingEngine {
     }
   }
 
-  #isRefreshDue(): boolean {
-    const { clock } = this.#options;
-    if (this.#watch === undefined || this.#readAt === undefined) return true;
-    return clock.now() - this.#readAt >= this.#tuning.pollMs;
-  }
-
-  async #refresh(): Promise<void> {
-    const { clock, base = 0 } = this.#options;
-    const { tip } = this.#progress;
-    const readAt = clock.now();
-    // The tip's own record too, to see that etcd still tells the story that we executed.
-    const view = await this.#log.read(Math.max(1, tip.height));
-    this.#readAt = readAt;
-    const head = view.head?.height ?? base;
-    if (head < tip.height) {
-      this.#halt(
-        "ETCD_HISTORY_LOST",
-        `etcd's order ends at height ${head}, this node executed ${tip.height}: restore etcd's newest ` +
-          "data, or begin a new engine epoch by governance; ordering on would fork the ledger",
-      );
-      return;
-    }
-    this.#head = view.head;
-    for (const record of view.records) this.#onRecord(record);
-    this.#leadership.observe(view.term);
-    if (this.#watch !== undefined || this.#isStopped()) return;
-    this.#watch = this.#log.watch(
-      view.revision + 1,
-      (change) => this.#onChange(change),
-      () => {
-        this.#watch = undefined;
-        this.wake();
-      },
-    );
-  }
-
-  #onChange(change: OrderChange): void {
-    if (this.#isStopped()) return;
-    if (change.kind === "term") this.#leadership.observe(change.term);
-    else if (change.kind === "record") this.#onRecord(change.record);
-    else if ((change.head?.height ?? 0) > (this.#head?.height ?? 0)) this.#head = change.head;
-    this.wake();
-  }
-
-  #onRecord(record: OrderingRecord): void {
-    const { height } = record.header;
-    const { tip } = this.#progress;
-    if (height > (this.#head?.height ?? 0)) this.#head = { height, hash: record.hash };
-    if (height === tip.height && !equalBytes(record.hash, tip.hash)) {
-      this.#halt(
-        "ETCD_FORKED",
-        `etcd's order has block ${toHex(record.hash)} at height ${height}, this node executed ` +
-          `${toHex(tip.hash)}: etcd's data was rewritten; keep it, compare the members, restore it`,
-      );
-      return;
-    }
-    if (height > tip.height && this.#records.size < RECORDS_MAX) this.#records.set(height, record);
-  }
-
   /** Executes the next block of etcd's order. */
   async #apply(record: OrderingRecord): Promise<void> {
-    const { header, hash, term, signature } = record;
-    const progress = this.#progress;
+    const { header, hash } = record;
     const { height, proposer } = header;
-    const key = progress.set.members.find(({ id }) => id === proposer)?.key;
-    const { ledgerId, clock } = this.#options;
-    const message = orderedMessage({
-      ledgerId,
-      engineEpoch: this.#engineEpoch,
-      height,
-      term,
-      blockHash: hash,
-    });
-    const [holds] =
-      key === undefined ? [] : await this.#options.verify([{ key, message, signature }]);
-    if (holds !== true) {
+    const { clock } = this.#options;
+    if (!(await isSignedByProposer(this.#options, record, this.#progress.set))) {
       this.#halt(
         "ETCD_FOREIGN_RECORD",
         `the record of height ${height} in etcd is not signed by a member (${proposer}): somebody ` +
@@ -430,8 +359,7 @@ class EtcdEngine implements OrderingEngine {
     }
     const started = clock.now();
     await this.#progress.execute(body, proof, this.#tuning.commitLagMax);
-    this.#records.delete(height);
-    if (height > (this.#head?.height ?? 0)) this.#head = { height, hash: body.hash };
+    this.#order.executed({ height, hash: body.hash });
     this.#activeSince = undefined;
     this.#report({
       t: "final",
@@ -449,20 +377,22 @@ class EtcdEngine implements OrderingEngine {
 
   /** Executes proven blocks of a peer; false when there were none. */
   async #catchUp(from: Height): Promise<boolean> {
-    const head = this.#head?.height ?? 0;
+    const head = this.#order.height;
     this.#report({ t: "syncing", from, to: head });
     const blocks = await this.#fetcher.range(from, head);
+    const { ledgerId } = this.#options;
+    const trust = { ledgerId, progress: this.#progress, order: this.#order };
     let done = 0;
     while (done < blocks.length && !this.#isStopped()) {
-      const upTo = await this.#provenUpTo(blocks, done);
+      const upTo = provenUpTo(blocks, done, trust);
       if (upTo === undefined) break;
       for (; done <= upTo && !this.#isStopped(); done++) {
         const { body, proof } = blocks[done]!;
-        const known = proof?.kind === "attested" && this.#isProven(proof) ? proof : undefined;
+        const known = isProven(proof, trust) ? proof : undefined;
         await this.#execute(
           body,
           known,
-          known?.attestations.length ?? 1,
+          known?.kind === "attested" ? known.attestations.length : 1,
           this.#options.clock.now(),
         );
       }
@@ -471,91 +401,11 @@ class EtcdEngine implements OrderingEngine {
     return done > 0;
   }
 
-  /** The last block from `from` on that a proof, or a record of etcd's, shows to be in the order. */
-  async #provenUpTo(blocks: readonly FetchedBlock[], from: number): Promise<number | undefined> {
-    let found: number | undefined;
-    for (let i = from; i < blocks.length; i++) {
-      const { body, proof } = blocks[i]!;
-      const { header } = body.block;
-      const below = i === from ? this.#progress.tip.hash : blocks[i - 1]!.body.hash;
-      if (!equalBytes(header.parentHash, below)) break;
-      if (!equalBytes(header.validatorsHash, this.#progress.set.hash)) break;
-      const record = this.#records.get(header.height);
-      const ordered = record !== undefined && equalBytes(record.hash, body.hash);
-      if (ordered || (proof !== undefined && this.#isProven(proof))) found = i;
-    }
-    return found;
-  }
-
-  #isProven(proof: NonNullable<FetchedBlock["proof"]>): boolean {
-    if (proof.kind !== "attested") return false;
-    return verifyAttestedProof(proof, this.#options.ledgerId, this.#progress.set).ok;
-  }
-
-  /** Attests again what no proof was stored for before the last stop. */
-  async #recallUnproven(tip: Height, tipRoot: Bytes): Promise<void> {
-    const { blocks, base = 0 } = this.#options;
-    let stateRoot = tipRoot;
-    for (let height = tip; height > base && height > tip - GATHERED_HEIGHTS_MAX; height--) {
-      const [stored] = await blocks.blocks(height, height, 1);
-      if (stored === undefined || stored.certificate.length > 0) return;
-      const { header } = decodeBlock(stored.bytes);
-      const set = this.#progress.setAt(height) ?? this.#options.setAt(height);
-      const hash = hashHeader(header);
-      this.#attestations.addDurable({ header, hash, stateRoot, set }, false);
-      stateRoot = header.prevStateRoot;
-    }
-  }
-
   #onDurable(block: DurableBlock): void {
     const { height } = block.header;
     this.#bodies.dropTo(height);
-    const word = this.#attestations.addDurable(block, block.proven);
-    if (block.set.members.some(({ id }) => id === this.#self))
-      this.#send("all", { t: "attest", ...word });
+    this.#proofs.onDurable(block);
     this.#report({ t: "committed", height });
-  }
-
-  /** Words that never came, e.g. because their member was away when the block became durable. */
-  #askAttestations(): void {
-    const now = this.#options.clock.now();
-    if (now - this.#askedAttestationsAt < 2 * this.#tuning.resendMs) return;
-    this.#askedAttestationsAt = now;
-    const [from] = this.#attestations.unproven(1);
-    if (from === undefined) return;
-    const to = Math.min(from + ATTESTATIONS_ASKED_MAX - 1, this.#progress.committed);
-    if (to >= from) this.#send("all", { t: "getAttestations", from, to });
-  }
-
-  async #answerAttestations(peer: string, from: Height, to: Height): Promise<void> {
-    const { blocks, app } = this.#options;
-    const info = await app.info();
-    let height = from;
-    while (height <= Math.min(to, info.height)) {
-      const found = await blocks.blocks(height, Math.min(to + 1, info.height), 1024 * 1024);
-      if (found.length === 0) return;
-      const headers = found.map(({ bytes }) => decodeBlock(bytes).header);
-      for (const [i, header] of headers.entries()) {
-        if (header.height > to) return;
-        const above = headers[i + 1];
-        const isLast = header.height === info.height;
-        if (above === undefined && !isLast && i > 0) break;
-        const root =
-          above?.prevStateRoot ?? (isLast ? info.stateRoot : await this.#rootAfter(header.height));
-        if (root === undefined) return;
-        const hash = hashHeader(header);
-        this.#send(peer, {
-          t: "attest",
-          ...this.#attestations.sign({ header, hash, stateRoot: root }),
-        });
-        height = header.height + 1;
-      }
-    }
-  }
-
-  async #rootAfter(height: Height): Promise<Bytes | undefined> {
-    const [above] = await this.#options.blocks.blocks(height + 1, height + 1, 1);
-    return above && decodeBlock(above.bytes).header.prevStateRoot;
   }
 
   #receive(from: string, bytes: Bytes): void {
@@ -583,29 +433,16 @@ class EtcdEngine implements OrderingEngine {
         break;
       case "getAttestations":
         if (this.#buckets.take(from)) {
-          this.#background(this.#answerAttestations(from, message.from, message.to));
+          this.#background(this.#proofs.answer(from, message.from, message.to));
         }
         break;
       case "attest":
-        this.#attestations.receive(from, message);
-        this.#onHeight(from, message.height);
+        this.#proofs.receive(from, message);
+        this.#peers.claim(from, message.height);
         break;
       case "status":
-        this.#onHeight(from, message.height);
+        this.#peers.claim(from, message.height);
     }
-  }
-
-  #onHeight(peer: string, height: Height): void {
-    const before = this.#peers.get(peer)?.height ?? 0;
-    this.#peers.set(peer, { connected: true, height: Math.max(before, height) });
-  }
-
-  #slowestMember(): Height {
-    let slowest = this.#progress.committed;
-    for (const { id } of this.#progress.set.members) {
-      if (id !== this.#self) slowest = Math.min(slowest, this.#peers.get(id)?.height ?? 0);
-    }
-    return slowest;
   }
 
   #tellHeight(to: string): void {
@@ -636,28 +473,22 @@ class EtcdEngine implements OrderingEngine {
   }
 
   #watchActivity(): void {
-    const busy =
-      this.#options.app.hasWork() || (this.#head?.height ?? 0) > this.#progress.tip.height;
+    const busy = this.#options.app.hasWork() || this.#order.height > this.#progress.tip.height;
     if (!busy) this.#activeSince = undefined;
     else this.#activeSince ??= this.#options.clock.now();
   }
 
-  /** Until something happens, at most so long. */
-  #wait(ms: number): Promise<void> {
-    if (this.#woken || this.#isStopped()) {
-      this.#woken = false;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const done = () => {
-        timer.cancel();
-        this.#wakeUp = undefined;
-        this.#woken = false;
-        resolve();
-      };
-      const timer = this.#options.clock.setTimer(Math.max(1, ms), done);
-      this.#wakeUp = done;
-    });
+  #sleep(ms: number): Promise<void> {
+    return this.#isStopped() ? Promise.resolve() : this.#wakeUp.sleep(ms);
+  }
+
+  /** Trouble that is waited out: told when it begins, and now and then while it lasts. */
+  #onTrouble(code: string, message: string): void {
+    const now = this.#options.clock.now();
+    const last = this.#alarmed;
+    if (last?.code === code && now - last.at < ALARM_PAUSE_MS) return;
+    this.#alarmed = { code, at: now };
+    this.#report({ t: "alarm", code, message });
   }
 
   #report(event: EngineEvent): void {
@@ -679,7 +510,7 @@ class EtcdEngine implements OrderingEngine {
 
   #close(): void {
     this.#leadership.close();
-    this.#watch?.cancel();
+    this.#order?.close();
     this.#heartbeat?.cancel();
     this.wake();
   }
