@@ -46,6 +46,7 @@ import {
 } from "../src/index.ts";
 import { signatureBackends } from "../src/keys/backend-portable.ts";
 import { createSignatures } from "../src/keys/signatures.ts";
+import { forkVectors, lightVectors, mixedReceipt } from "./light-vectors.ts";
 import {
   createSampleLedger,
   createSampleReceipt,
@@ -391,6 +392,8 @@ function receiptVectors() {
     genesis: genesisToJson(ledger.genesis),
     document: toHex(SAMPLE_DOCUMENT),
     receipt: toHex(bytes),
+    /** The same with a block that another engine ordered; holds by the genesis. */
+    receiptOfTwoEngines: toHex(mixedReceipt(ledger)),
     /** The receipt holds by the genesis, by the first two trusted sets, not by the third. */
     trustedSets: [
       { holds: true, trust: trusts[0] },
@@ -425,6 +428,8 @@ export async function createVectors(): Promise<ReadonlyMap<string, string>> {
     ["state-tree.json", stateVectors()],
     ["genesis.json", genesisVectors()],
     ["receipt.json", receiptVectors()],
+    ["light.json", lightVectors()],
+    ["forks.json", forkVectors()],
   ];
   return new Map(files.map(([name, value]) => [name, `${JSON.stringify(value, null, 1)}\n`]));
 }

@@ -5,13 +5,18 @@ import { createVectors } from "../scripts/vectors.ts";
 import {
   decodeCbor,
   decodeGenesis,
+  decodeLightPage,
   encodeCbor,
+  followLightBlock,
   fromHex,
   genesisFromJson,
+  type LightState,
   ledgerIdOf,
   readyKeyBackends,
   toHex,
   trustedSetFromJson,
+  trustedSetToJson,
+  verifyForkFile,
   verifyReceipt,
   verifySignature,
   verifyStateProof,
@@ -73,6 +78,7 @@ test("vectors: genesis and receipt", () => {
   const genesis = genesisFromJson(vector.genesis);
   const bytes = fromHex(vector.receipt);
   assert.equal(verifyReceipt(bytes, { genesis }).ok, true);
+  assert.equal(verifyReceipt(fromHex(vector.receiptOfTwoEngines), { genesis }).ok, true);
   for (const { holds, trust } of vector.trustedSets) {
     assert.equal(verifyReceipt(bytes, trustedSetFromJson(trust)).ok, holds);
   }
@@ -80,5 +86,29 @@ test("vectors: genesis and receipt", () => {
   assert.equal(verifyReceipt(bytes, { genesis: otherGenesis }).ok, false);
   for (const { why, hex } of vector.refused) {
     assert.equal(verifyReceipt(fromHex(hex), { genesis }).ok, false, why);
+  }
+});
+
+test("vectors: light pages and forks", () => {
+  const light = load("light.json");
+  const page = decodeLightPage(fromHex(light.page));
+  let state: LightState = { trust: trustedSetFromJson(light.trust) };
+  const steps = [...page.changes, page.newest].map((block) => {
+    const verdict = followLightBlock(state, block);
+    assert.ok(verdict.ok, verdict.ok ? "" : verdict.reason);
+    state = verdict.state;
+    return verdict.step;
+  });
+  assert.deepEqual(steps, light.steps);
+  assert.deepEqual(trustedSetToJson(state.trust), light.leadsTo);
+  const { trust, forks } = load("forks.json");
+  for (const { file, liars, asked } of forks) {
+    const { ok, facts } = verifyForkFile(fromHex(file), trustedSetFromJson(trust));
+    assert.equal(ok, true);
+    assert.deepEqual(
+      facts?.liars.map(({ member, offences }) => ({ member: member.id, offences })),
+      liars,
+    );
+    assert.equal(facts?.question?.view, asked?.view);
   }
 });
