@@ -168,6 +168,46 @@ describe("recovery", () => {
     await ledger.stop();
   });
 
+  it("survives ends and starts at any moment around it", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom(0, 1, 4), fc.nat(700)), { minLength: 4, maxLength: 12 }),
+        async (ends) => {
+          const { rig: ledger, recovery } = await ruin();
+          const nodeOf = (i: number) =>
+            ledger.nodes.find(({ id }) => id === ledger.members[i]!.id)!;
+          for (const i of [0, 1, 4]) await ledger.start(i, { recovery });
+          ledger.submit("go on");
+          for (const [i, ms] of ends) {
+            await ledger.advance(ms);
+            // What was in the air is gone, what was committed and synced is not.
+            nodeOf(i).up = false;
+            await nodeOf(i).engine.stop("now");
+            await ledger.advance(ms % 7);
+            await ledger.start(i, { recovery });
+            ledger.submit(`after ${ms}`);
+          }
+          await ledger.decide(2, "calm");
+          await ledger.advance(10_000);
+          const chains = [0, 1, 4].map((i) => nodeOf(i).ledger.heights);
+          for (const chain of chains) {
+            assert.equal(chain.length, ledger.height);
+            for (const [at, { hash, block }] of chain.entries()) {
+              assert.equal(toHex(hash), toHex(chains[0]![at]!.hash));
+              assert.equal(block.header.engineEpoch, at < recovery.height ? 0 : 1);
+            }
+          }
+          for (const { id, events, engine } of [0, 1, 4].map(nodeOf)) {
+            assert.ok(!events.some((event) => event.t === "halted"), id);
+            assert.equal(engine.status().quarantined, undefined);
+          }
+          await ledger.stop();
+        },
+      ),
+      { numRuns: 8 },
+    );
+  });
+
   it("does not give the lost members their votes back", async () => {
     const { rig: ledger, recovery } = await ruin();
     for (const i of [0, 1, 4]) await ledger.start(i, { recovery });
