@@ -1,6 +1,16 @@
 /** Runs one seed: chaos, healing, silence; every invariant watched all along. */
 import { createPolicy, type EngineEvent, type SignPlace } from "@hanse/ordering";
-import { createValidatorSet, sha256, utf8, type ValidatorInfo } from "@hanse/protocol";
+import {
+  createValidatorSet,
+  decodeFinalityProof,
+  followLightBlock,
+  type LightBlock,
+  type LightState,
+  type PublicKey,
+  sha256,
+  utf8,
+  type ValidatorInfo,
+} from "@hanse/protocol";
 import { corruptTransport } from "./attacker.ts";
 import { Checker } from "./checker.ts";
 import type { TimedFault } from "./faults.ts";
@@ -82,6 +92,8 @@ class Run {
   readonly #network: Network;
   readonly #nodes: SimulatedNode[] = [];
   readonly #injector: Injector;
+  readonly #keys: KeyRing;
+  readonly #ledger: LedgerSetup;
   readonly checker: Checker;
   #healed = false;
   readonly #signed: { readonly id: string; readonly at: SignPlace }[] = [];
@@ -114,6 +126,8 @@ class Run {
       blockTransactionsMax: 5,
     };
     const { policy } = ledger;
+    this.#keys = keys;
+    this.#ledger = ledger;
     const liar = scenario.liar.kind === "none" ? undefined : idOf(scenario.liar.node);
     this.checker = new Checker(ledger, keys, (id) => id !== liar);
     this.#network.onSend = ({ id, address }, bytes) => {
@@ -232,6 +246,8 @@ class Run {
     await this.#world.run(this.#world.now + LIVENESS_MS, () => failed() || caughtUp());
     if (failed()) return this.checker.violation;
     if (!caughtUp()) return this.#stall(wanted);
+    const reason = this.#followAsOutsider();
+    if (reason !== undefined) return `a light client refuses the chain: ${reason}`;
     if (this.#scenario.liar.kind !== "none") return undefined;
     // An honest idle ledger proves its last state and falls silent.
     await this.#world.run(this.#world.now + SILENCE_MS, failed);
@@ -247,6 +263,37 @@ class Run {
         return `${node.id} holds ${node.disk.bytes} bytes of log`;
     }
     return undefined;
+  }
+
+  /**
+   * What a light client makes of one node's record: every block is believed from the one below it,
+   * and the newest one also by going from set change to set change, skipping where it may.
+   */
+  #followAsOutsider(): string | undefined {
+    const { ledgerId, genesisSet } = this.#ledger;
+    const verify = (key: PublicKey, message: Uint8Array, signature: Uint8Array) =>
+      this.#keys.verify({ key, message, signature });
+    const blocks = this.#honest[0]!.store.heights.map(
+      ({ block, certificate }): LightBlock => ({
+        proof: decodeFinalityProof(certificate, block.header),
+        set: this.checker.setAt(block.header.height),
+      }),
+    );
+    const trust = { ledgerId, height: 0, headerHash: ledgerId, set: genesisSet };
+    let walked: LightState = { trust };
+    let jumped: LightState = { trust };
+    for (const [i, block] of blocks.entries()) {
+      const verdict = followLightBlock(walked, block, { verify });
+      if (!verdict.ok) return verdict.reason;
+      walked = verdict.state;
+      const above = blocks[i + 1]?.proof.header;
+      if (above !== undefined && above.lastSetChangeHeight !== above.height) continue;
+      const jump = followLightBlock(jumped, block, { verify });
+      if (!jump.ok) return jump.reason;
+      jumped = jump.state;
+    }
+    const isSame = jumped.trust.height === walked.trust.height;
+    return isSame ? undefined : "it did not reach the newest block";
   }
 
   #stall(wanted: readonly string[]): string {
