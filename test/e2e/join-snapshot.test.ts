@@ -9,6 +9,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { test } from "node:test";
 import { countedTemplate, loadPackage, type NodeEntry } from "@hanse/cli";
+import { checkRecord, loadConfig } from "@hanse/node";
 import { assertRecordedOnce } from "./harness/entry-load.ts";
 import { createShortLivedCalls, startShortLivedEntries } from "./harness/short-lived-calls.ts";
 import { createTestNetwork, ENTRIES_APP, type TestNetwork } from "./harness/test-network.ts";
@@ -123,4 +124,10 @@ test("joining by a snapshot", { timeout: 180_000 }, async (t) => {
   await assertRecordedOnce(network, 3, labels);
   await addEntry("after it was wiped");
   await waitForAgreement(network);
+
+  // What it holds is the record, as far as it goes back.
+  await network.down([joiner]);
+  const record = await checkRecord(loadConfig({ file: joiner.configFile }).config);
+  assert.deepEqual(record.differences, []);
+  assert.ok(record.blocks > 0 && record.blocks < record.height);
 });

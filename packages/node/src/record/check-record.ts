@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { validatorSetAt } from "@hanse/modules";
+import { verifyHeaderChain } from "@hanse/ordering";
 import {
   decodeBlock,
   decodeFinalityProof,
@@ -28,6 +29,7 @@ import type { NodeConfig } from "../config/schema.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
 import { checkNodeFolder, foldersOf, loadGenesis } from "../folder/node-folder.ts";
 import { createLog } from "../log/create-log.ts";
+import { collectHeaderChain } from "../snapshots/header-chain.ts";
 import { findStateDifferences } from "./state-differences.ts";
 
 export interface RecordDifference {
@@ -41,7 +43,7 @@ export interface RecordCheck {
   readonly height: number;
   /** Hex. */
   readonly stateRoot: string;
-  /** Blocks read; less than `height` where some are gone. */
+  /** Blocks read; less than `height` where old ones were let go, or some are gone. */
   readonly blocks: number;
   /** Empty = the record is whole. At most `DIFFERENCES_MAX` of the state and as many of the blocks. */
   readonly differences: readonly RecordDifference[];
@@ -75,6 +77,29 @@ function readSet(store: PostgresLedgerStore, height: number, hash: Hash): Valida
   );
 }
 
+/** The set in force at the lowest block that is kept, led to from the genesis by kept headers. */
+async function leadToLowest(
+  store: PostgresLedgerStore,
+  genesis: GenesisDocument,
+  ledgerId: Hash,
+): Promise<ValidatorSet> {
+  const set = genesisValidatorSet(genesis);
+  const { lowest } = store;
+  if (lowest === 1) return set;
+  const at = (height: number) => validatorSetAt(store.state, height).set;
+  const chain = await collectHeaderChain({ reads: store, validatorSetAt: at }, lowest);
+  const verdict =
+    chain === undefined
+      ? { ok: false as const, reason: "its proof is missing" }
+      : verifyHeaderChain(chain, { ledgerId, set, height: 1 });
+  if (verdict.ok) return verdict.set;
+  throw new HanseError(
+    "NODE_RECORD_SET",
+    "corrupt",
+    `the headers kept do not lead from the genesis to block ${lowest}: ${verdict.reason}`,
+  );
+}
+
 async function checkBlocks(
   store: PostgresLedgerStore,
   genesis: GenesisDocument,
@@ -85,10 +110,17 @@ async function checkBlocks(
   const note = (height: number, what: string) => {
     if (found.length < DIFFERENCES_MAX) found.push({ place: `block ${height}`, what });
   };
-  let set = genesisValidatorSet(genesis);
-  let below = ledgerId;
+  const { lowest } = store;
+  let set: ValidatorSet;
+  try {
+    set = await leadToLowest(store, genesis, ledgerId);
+  } catch (error) {
+    return { blocks: 0, differences: [{ place: "headers", what: toHanseError(error).message }] };
+  }
+  // Of a block that is no longer kept nothing is known here but what the one above says.
+  let below = lowest === 1 ? ledgerId : undefined;
   let results: Hash | undefined;
-  let next = 1;
+  let next = lowest;
   while (next <= newest) {
     const upTo = Math.min(newest, next + BLOCKS_AT_ONCE - 1);
     const list = await store.blocks(next, upTo, BLOCKS_BYTES_MAX);
@@ -104,7 +136,8 @@ async function checkBlocks(
         const { header, transactions } = decodeBlock(stored.bytes);
         const hash = hashHeader(header);
         if (header.height !== height) note(height, `holds block ${header.height}`);
-        if (!equalBytes(header.parentHash, below)) note(height, "does not follow the block below");
+        if (below !== undefined && !equalBytes(header.parentHash, below))
+          note(height, "does not follow the block below");
         if (!equalBytes(hash, stored.hash)) note(height, "is stored under another hash");
         if (!equalBytes(header.txRoot, transactionRoot(transactions))) {
           note(height, "has other transactions than its header");
@@ -132,7 +165,7 @@ async function checkBlocks(
       }
     }
   }
-  return { blocks: next - 1, differences: found };
+  return { blocks: next - lowest, differences: found };
 }
 
 /**
