@@ -42,4 +42,5 @@ export {
   NOTES_NAMESPACE,
   noteKey,
 } from "./notes/notes-module.ts";
+export { createPresenceModule } from "./presence/presence-module.ts";
 export { createRegistryModule } from "./registry/registry-module.ts";

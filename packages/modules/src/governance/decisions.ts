@@ -71,16 +71,23 @@ function requireFreshKey(view: StateView, key: PublicKey): void {
   }
 }
 
-/** A running ledger is handed over between rules of the built-in engine, not between engines. */
-function requireOwnEngine(
+/**
+ * A running ledger goes from the built-in engine to itself, by other rules, or to etcd. Whoever runs
+ * etcd is trusted to order, so that its quorum rule is that of members who only fail.
+ */
+function requireReachable(
   content: Extract<ProposalContent, { kind: "policy.change" | "engine.switch" }>,
   { engine }: Rules,
 ): void {
   const wanted = content.kind === "engine.switch" ? content.engine : engine;
-  if (engine === "builtin" && wanted === "builtin") return;
-  impossible(
-    `engine: a ledger that ${engine} orders is not handed over to ${wanted} while it runs: begin a new ledger`,
-  );
+  if (engine !== "builtin" || wanted === "cometbft") {
+    impossible(
+      `engine: a ledger that ${engine} orders is not handed over to ${wanted} while it runs: begin a new ledger`,
+    );
+  }
+  if (wanted === "etcd" && content.kind === "engine.switch" && content.quorum !== "crash") {
+    impossible("quorum: expected crash: whoever runs etcd is trusted to order");
+  }
 }
 
 /**
@@ -98,7 +105,7 @@ export function requirePossible(content: ProposalContent, view: StateView): void
       return;
     case "policy.change":
     case "engine.switch":
-      requireOwnEngine(content, rules);
+      requireReachable(content, rules);
       return;
     default: {
       if (content.kind === "member.keyRotate") requireFreshKey(view, content.key);
@@ -126,7 +133,7 @@ function changeOrdering(
   if (readQueue(overlay).length > 0) {
     impossible("at: changes of validators are on their way: approve again when they are in force");
   }
-  requireOwnEngine(content, rules);
+  requireReachable(content, rules);
   const { set } = newestSet(overlay);
   const quorum = content.kind === "engine.switch" ? content.quorum : set.quorum;
   const engine = content.kind === "engine.switch" ? content.engine : rules.engine;

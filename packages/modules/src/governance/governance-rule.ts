@@ -24,10 +24,11 @@ import {
   genesisValidatorSet,
   HanseError,
   hashLedgerParams,
-  utf8,
   type ValidatorSet,
 } from "@hanse/protocol";
 import type { StateOverlay, StateView } from "@hanse/state";
+import { listCandidates } from "../presence/candidates.ts";
+import { type PresenceInbox, takeInbox } from "../presence/inbox.ts";
 import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
 import { isRecorded, recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
@@ -41,10 +42,8 @@ import {
   readRules,
   rulesChangedAt,
 } from "./rules.ts";
-import { createGovernanceTables, GOVERNANCE_KV } from "./tables.ts";
+import { createGovernanceTables, GOVERNANCE_KV, POLICY_KEY } from "./tables.ts";
 import { newestSet, putValidatorSet, validatorSetAt } from "./validator-sets.ts";
-
-const POLICY_KEY = utf8("policy");
 
 /** Writes what governance knows at height 0. */
 export function seedGovernance(overlay: StateOverlay, genesis: GenesisDocument): void {
@@ -164,16 +163,24 @@ export function createGovernanceRule(): BlockRule {
     rules: Rules,
     base: ValidatorSet,
     decided: readonly ValidatorUpdate[],
+    inbox: PresenceInbox,
   ): readonly ValidatorUpdate[] {
     const policy = policyOf(rules.policy, rules.policyParams);
     const record = state.getKv(GOVERNANCE_KV, POLICY_KEY)?.value;
     if (policy.afterBlock === undefined || record === undefined) return decided;
+    const { height } = facts.header;
+    const latest = applyUpdates(base, decided);
+    const { readinessBlocks } = rules.constitution;
     const outcome = policy.afterBlock(record, {
       header: facts.header,
-      set: validatorSetAt(state, facts.header.height).set,
-      latest: applyUpdates(base, decided),
+      set: validatorSetAt(state, height).set,
+      latest,
       votes: votesOf(facts, state),
       barred: rules.barred,
+      ...inbox,
+      ...(rules.policyParams.probing === 1
+        ? { candidates: listCandidates(state, latest, { height, readinessBlocks }) }
+        : {}),
     });
     state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
     return addPolicyUpdates(base, decided, outcome.updates);
@@ -192,6 +199,7 @@ export function createGovernanceRule(): BlockRule {
       const offences = recovery === undefined ? facts.evidence : facts.evidence.slice(1);
       const judged = recordEvidence(state, offences, height) || recovery !== undefined;
       const rules = readRules(state);
+      const inbox = takeInbox(state);
       if (pendingChange(rules) !== undefined) {
         // Who validates stands still from the decision to the change, so that both sides know the set.
         const engineSwitch = changeOrdering(state, rules, height);
@@ -200,7 +208,7 @@ export function createGovernanceRule(): BlockRule {
       }
       const base = newestSet(state).set;
       const { updates: decided, waiting, drained } = drainQueue(state, base, height);
-      const validatorUpdates = runPolicy(facts, state, rules, base, decided);
+      const validatorUpdates = runPolicy(facts, state, rules, base, decided, inbox);
       if (validatorUpdates.length > 0) {
         putValidatorSet(state, height + 2, applyUpdates(base, validatorUpdates));
       }

@@ -230,12 +230,16 @@ test("another way of ordering is decided by two thirds, and stands in every head
   );
 });
 
-test("engines are not exchanged on a running ledger", async () => {
-  const other = { engine: "etcd", quorum: "crash", policy: "fixed" };
+test("a running ledger goes to etcd and by crash quorum, nowhere else", async () => {
+  const other = { engine: "cometbft", quorum: "byzantine", policy: "fixed" };
   const g = await createGovernedLedger();
   const refused = await g.propose("a", "engine.switch", other);
   assert.equal(refused.code, "GOVERNANCE_IMPOSSIBLE");
-  assert.match(refused.error, /builtin orders is not handed over to etcd/);
+  assert.match(refused.error, /builtin orders is not handed over to cometbft/);
+  const etcd = await g.propose("a", "engine.switch", { ...other, engine: "etcd" });
+  assert.match(etcd.error, /content\.quorum: expected crash/);
+  const may = await g.propose("a", "engine.switch", { ...other, engine: "etcd", quorum: "crash" });
+  assert.equal(may.code, "ok", may.error);
   const kept = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
   const policy = await kept.propose("a", "policy.change", { policy: "dpoa" });
   assert.equal(policy.code, "GOVERNANCE_IMPOSSIBLE");

@@ -16,10 +16,21 @@ import { newestSet, putValidatorSet } from "./validator-sets.ts";
 /** Administrators of one organization that are read; more than enough for one signature. */
 const ADMINS_MAX = 1_000;
 
-/** Who may sign a recovery document: administrators of the organizations that have a validator. */
-export function recoveryAuthority(view: StateView, ledgerId: Hash): RecoveryAuthority {
-  const { constitution, engineEpoch } = readRules(view);
-  const orgs = [...new Set(newestSet(view).set.members.map(({ org }) => org))].sort();
+/**
+ * Who may sign a recovery document: administrators of the organizations that have a validator.
+ * `below`: the set and the epoch that a recovery of the past ended.
+ */
+export function recoveryAuthority(
+  view: StateView,
+  ledgerId: Hash,
+  below: { readonly set: ValidatorSet; readonly engineEpoch: number } = {
+    set: newestSet(view).set,
+    engineEpoch: readRules(view).engineEpoch,
+  },
+): RecoveryAuthority {
+  const { constitution } = readRules(view);
+  const { engineEpoch } = below;
+  const orgs = [...new Set(below.set.members.map(({ org }) => org))].sort();
   return {
     ledgerId,
     engineEpoch,

@@ -1,4 +1,5 @@
 /** What governance keeps in the ledger's state: open to proofs, history and SQL readers. */
+import { utf8 } from "@hanse/protocol";
 import type { StateOverlay, TableSchema } from "@hanse/state";
 
 /** Every validator set, by the height from which it is in force. */
@@ -10,6 +11,8 @@ export const READINESS = "governance_readiness";
 export const EVIDENCE = "governance_evidence";
 /** Namespace of what the rule reads in every block. */
 export const GOVERNANCE_KV = "governance";
+/** The validator policy's record in it. */
+export const POLICY_KEY = utf8("policy");
 
 export const GOVERNANCE_TABLES: readonly TableSchema[] = [
   {

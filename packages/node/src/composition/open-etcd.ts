@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import { createEtcdEngine, createEtcdGateway } from "@hanse/etcd";
 import { BLOCK_BYTES_CEILING, validatorSetAt } from "@hanse/modules";
-import { createPolicy, type OrderingEngine } from "@hanse/ordering";
+import {
+  createPolicy,
+  type Disk,
+  type OrderingEngine,
+  type OrderingEra,
+  type Transport,
+} from "@hanse/ordering";
 import { HanseError, signMessage } from "@hanse/protocol";
 import type { NodeConfig } from "../config/schema.ts";
 import type { OrderingParts } from "./open-ordering.ts";
@@ -28,28 +34,51 @@ function openGateway({ urls, requestMs, caFile, certFile, keyFile }: NodeConfig[
   });
 }
 
+/** Where a ledger's order begins to be kept in etcd, and what the engine there has for itself. */
+export interface EtcdPlace {
+  readonly era: OrderingEra;
+  readonly transport: Transport;
+  /** For bodies. */
+  readonly disk: Disk;
+}
+
+/** The ledger began with etcd. */
+function placeOfGenesis({ identity, transport, disk }: OrderingParts): EtcdPlace {
+  const { policy, policyParams = {} } = identity.genesis;
+  return {
+    era: { height: 1, engineEpoch: 0, kind: "etcd", policy, policyParams },
+    transport,
+    disk,
+  };
+}
+
 /** @throws HanseError `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` naming the setting. */
-export function openEtcd(parts: OrderingParts): OrderingEngine {
-  const { config, identity, ledger, store, clock, transport, disk, verify, report } = parts;
+export function openEtcd(parts: OrderingParts, place = placeOfGenesis(parts)): OrderingEngine {
+  const { config, identity, ledger, store, clock, verify, report } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
-  const { blockIntervalMsMin, blockBytesMax } = genesis.params;
+  const { era, transport, disk } = place;
   const etcd = openGateway(config.etcd);
   const engine = createEtcdEngine({
     ledgerId,
+    engineEpoch: era.engineEpoch,
+    base: era.height - 1,
     genesisTime: genesis.time,
     setAt: (height) => validatorSetAt(store.state, height).set,
     app: ledger,
     transport,
     disk,
     clock,
-    policy: createPolicy(genesis.policy, genesis.policyParams),
+    policy: createPolicy(era.policy, era.policyParams),
     blocks: store,
     etcd,
     sign: (message) => signMessage(consensusKey, message),
     verify,
-    blockIntervalMsMin: Math.max(blockIntervalMsMin, config.ordering.blockIntervalMs),
+    get blockIntervalMsMin() {
+      const { params } = ledger.tip;
+      return Math.max(params.blockIntervalMsMin, config.ordering.blockIntervalMs);
+    },
     // The ledger checks the limit in force; this one only bounds what is read from peers.
-    blockBytesMax: Math.max(blockBytesMax, BLOCK_BYTES_CEILING),
+    blockBytesMax: Math.max(genesis.params.blockBytesMax, BLOCK_BYTES_CEILING),
     tuning: { stalledAfterMs: config.ordering.stalledMs, leaseMs: config.etcd.leaseMs },
     report,
   });

@@ -1,4 +1,5 @@
 /** The ordering engine of a node: signer, timers, and what it tells of itself. */
+import { join } from "node:path";
 import type { Ledger, LedgerStore } from "@hanse/ledger";
 import { BLOCK_BYTES_CEILING, orderingSchedule } from "@hanse/modules";
 import type { TlsTransport } from "@hanse/network";
@@ -12,16 +13,20 @@ import {
   type EngineEvent,
   type Evidence,
   type OrderingEngine,
+  type OrderingEra,
   openSigner,
   removeWal,
 } from "@hanse/ordering";
 import { HanseError, signMessage, toHex, type ValidatorSet } from "@hanse/protocol";
 import type { NodeConfig } from "../config/schema.ts";
+import { openDisk } from "../disk/open-disk.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { loadRecovery } from "./load-recovery.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openComet } from "./open-comet.ts";
 import { openEtcd } from "./open-etcd.ts";
+import { createSwitchingEngine } from "./switching-engine.ts";
+import { firstLane, laneOf } from "./transport-lanes.ts";
 
 export interface OrderingParts {
   readonly config: NodeConfig;
@@ -65,10 +70,56 @@ async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Pro
 
 /** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
 export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
+  const { ordering } = parts.identity.genesis;
+  if (ordering === "cometbft") return openComet(parts);
+  if (ordering === "etcd") return openEtcd(parts);
+  const later: { handOver?: (era: OrderingEra) => void } = {};
+  const options = await builtinOptions(parts, (era) => later.handOver?.(era));
+  const onFailure = ({ code, message }: HanseError) => parts.report({ t: "halted", code, message });
+  return createSwitchingEngine({
+    open(handOver) {
+      later.handOver = handOver;
+      return createBuiltinEngine(options);
+    },
+    openNext: (era) => openLater(parts, era, onFailure),
+    onFailure,
+  });
+}
+
+/** The engine that another one hands over to, with a folder and messages of its own. */
+function openLater(
+  parts: OrderingParts,
+  era: OrderingEra,
+  onFailure: (error: HanseError) => void,
+): OrderingEngine {
+  if (era.kind !== "etcd") throw unknownEngine(era.kind);
+  const disk = openDisk(join(parts.config.node.dataDir, `ordering-${era.engineEpoch}`), onFailure);
+  const transport = laneOf(parts.transport, era.engineEpoch);
+  const engine = openEtcd(parts, { era, transport, disk });
+  return {
+    ...engine,
+    async stop(how) {
+      await engine.stop(how);
+      await disk.close();
+    },
+  };
+}
+
+function unknownEngine(kind: string): HanseError {
+  return new HanseError(
+    "NODE_ENGINE",
+    "rejected",
+    `the ledger is ordered by ${kind} from here on, which this version does not take over`,
+  );
+}
+
+/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY` */
+async function builtinOptions(
+  parts: OrderingParts,
+  onHandover: (era: OrderingEra) => void,
+): Promise<BuiltinEngineOptions> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
-  if (genesis.ordering === "cometbft") return openComet(parts);
-  if (genesis.ordering === "etcd") return openEtcd(parts);
   const signer = openSigner({
     disk,
     id: config.node.id,
@@ -82,18 +133,19 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
   const { state } = parts.store;
   const recovery =
     file === undefined ? undefined : loadRecovery(file, { ledgerId, state }, parts.log);
-  return createBuiltinEngine({
+  return {
     ledgerId,
     genesisSet: parts.validators,
     genesisTime: genesis.time,
     app: parts.ledger,
-    transport: parts.transport,
+    transport: firstLane(parts.transport),
     disk,
     signer,
     clock,
     policy: createPolicy(genesis.policy, genesis.policyParams),
     schedule: async (committed) => orderingSchedule(parts.store.state, committed),
     ...(recovery === undefined ? {} : { recovery }),
+    onHandover,
     blocks: parts.store,
     verify: parts.verify,
     get blockIntervalMsMin() {
@@ -105,7 +157,7 @@ export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine
     timeouts: { viewMs, viewStepMs, viewMsMax, graceMs, resendMs },
     tuning: { stalledAfterMs: config.ordering.stalledMs },
     report: parts.report,
-  });
+  };
 }
 
 /** One info line per this many blocks; each one at debug. */

@@ -121,15 +121,18 @@ export async function createBootRecord(
   let below = options.genesisSet;
   for (const entry of sets) if (entry.height <= info.height) below = entry.set;
   const changedSet = info.height > 0 && !equalBytes(below.hash, inForce.hash);
+  const current = currentEras([...eras.values()], info.height);
+  const covering = current.findLast((era) => era.height <= info.height);
   return {
     parent: parent.block,
-    lastCert: parent.certificate,
+    // The proof of another engine's block is nothing that this one could go on from.
+    lastCert: covering?.kind === "builtin" ? parent.certificate : new Uint8Array(0),
     lastSetChangeHeight: changedSet ? info.height + 1 : parent.lastSetChangeHeight,
     changed: parent.changed,
     hasWork: options.app.hasWork(),
     voteFrom: signer.quarantined === undefined ? Math.max(signer.floor, signedHeight) : undefined,
     sets,
-    eras: currentEras([...eras.values()], info.height),
+    eras: current,
     finals,
     votes: [...votes.values()],
     proposals: [...proposals.values()],

@@ -339,10 +339,10 @@ export class CatchUp {
     const { lowest = 1 } = this.#runtime.options.blocks;
     if (from < lowest) {
       // What is kept comes first, so that the empty range is understood.
-      const height = this.#executor.executed;
+      const height = this.#runtime.servedHeight;
       this.#runtime.send(id, { t: "status", height, lowest, nonce: 0, ask: false });
     }
-    const last = Math.min(to, from + RANGE_BLOCKS_MAX - 1, this.#executor.executed);
+    const last = Math.min(to, from + RANGE_BLOCKS_MAX - 1, this.#runtime.servedHeight);
     const blocks: Bytes[] = [];
     let certificate: Bytes = new Uint8Array(0);
     if (from >= 1 && from <= last) {

@@ -97,6 +97,11 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     return this.#executor.executed;
   }
 
+  get servedHeight(): Height {
+    const { kind, height } = this.core.open.era;
+    return kind === "builtin" ? this.executedHeight : Math.min(this.executedHeight, height - 1);
+  }
+
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
@@ -443,7 +448,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
   #sendStatus(to: string | "all", nonce: number, ask: boolean): void {
     this.send(to, {
       t: "status",
-      height: this.executedHeight,
+      height: this.servedHeight,
       lowest: this.options.blocks.lowest ?? 1,
       nonce,
       ask,

@@ -176,6 +176,8 @@ export interface Runtime {
   halt(code: string, message: string): void;
   /** Last height executed here. */
   readonly executedHeight: Height;
+  /** The same, but for heights that another engine ordered after this one: not ours to serve. */
+  readonly servedHeight: Height;
 }
 
 /** Verifies a batch; a failing backend counts as no signature valid. */
