@@ -28,6 +28,7 @@ export type { ParamRange, PolicyParams } from "./policy/policy-params.ts";
 export {
   createPosrPolicy,
   createPosrState,
+  maintenanceRefusal,
   PRESENCE_HEIGHTS,
   readPosrParams,
   stepPosr,

@@ -8,6 +8,7 @@ import {
   createGovernanceRule,
   createNativeEngine,
   createNotesModule,
+  createPresenceModule,
   createRegistryModule,
   encodeNativeCall,
   seedGovernance,
@@ -182,7 +183,12 @@ export async function createRigNode(
     genesis: rig.genesis,
     store,
     engines: options.engines ?? [
-      createNativeEngine([createRegistryModule(), createNotesModule(), createGovernanceModule()]),
+      createNativeEngine([
+        createRegistryModule(),
+        createNotesModule(),
+        createGovernanceModule(),
+        createPresenceModule(),
+      ]),
     ],
     codecs: [createNativeCodec()],
     resolveSender,

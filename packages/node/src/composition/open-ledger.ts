@@ -16,6 +16,7 @@ import {
   createGovernanceRule,
   createNativeEngine,
   createNotesModule,
+  createPresenceModule,
   createRegistryModule,
   seedGovernance,
   validatorSetAt,
@@ -60,6 +61,7 @@ function createEngines(genesis: GenesisDocument, needle: EngineWithRights | unde
         createRegistryModule(),
         createNotesModule(),
         createGovernanceModule(),
+        createPresenceModule(),
       ]);
     }
     if (kind === "needle" && needle !== undefined) return needle;

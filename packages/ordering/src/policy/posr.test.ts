@@ -452,7 +452,8 @@ describe("policy posr, any history", () => {
               }
               assert.ok(isResilient(members));
               const after = members.reduce((all, member) => all + member.vote, 0);
-              assert.ok(Math.abs(after - before) <= Math.max(30, before / 10 + 30));
+              // One that comes or goes, and the moves of two epochs: some wait for room.
+              assert.ok(Math.abs(after - before) <= 30 + 2 * ((before + 30) / 10));
             }
             return chain.bytes;
           });

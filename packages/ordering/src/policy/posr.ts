@@ -93,6 +93,37 @@ function takeReports(state: PosrState, reports: readonly ProbeReport[]): readonl
   return kept;
 }
 
+/** Why a window of maintenance is not taken; undefined = it is. */
+export function maintenanceRefusal(
+  state: Pick<PosrState, "epoch" | "maintenance">,
+  { id, fromEpoch, toEpoch }: MaintenanceNotice,
+  members: readonly Pick<ValidatorInfo, "id">[],
+  params: PosrParams,
+): string | undefined {
+  if (!members.some((member) => member.id === id)) return `${id} is no validator`;
+  const earliest = state.epoch + MAINTENANCE_NOTICE_EPOCHS;
+  if (fromEpoch < earliest) return `fromEpoch: ${earliest} is the earliest that can be announced`;
+  if (toEpoch <= fromEpoch) return "toEpoch: must be above fromEpoch";
+  if (state.maintenance.length >= MAINTENANCE_MAX) return "too many windows are announced";
+  const most = params.maintenanceEpochsMax;
+  let used = toEpoch - fromEpoch;
+  for (const own of state.maintenance) {
+    if (own.id !== id) continue;
+    const from = Math.max(own.fromEpoch, toEpoch - params.maintenanceWithin);
+    used += Math.max(0, own.toEpoch - from);
+  }
+  if (used > most) {
+    return `${used} epochs of maintenance within ${params.maintenanceWithin}: at most ${most}`;
+  }
+  const meanwhile = state.maintenance.filter(
+    (own) => own.fromEpoch < toEpoch && fromEpoch < own.toEpoch,
+  );
+  const atOnceMax = Math.max(1, Math.floor(members.length / 10));
+  return meanwhile.length < atOnceMax
+    ? undefined
+    : `${meanwhile.map((own) => own.id).join(", ")} announced these epochs; at most ${atOnceMax} at once`;
+}
+
 /** Windows announced in time, within their member's budget, and of few members at once. */
 function takeMaintenance(
   state: PosrState,
@@ -100,23 +131,13 @@ function takeMaintenance(
   members: readonly ValidatorInfo[],
   params: PosrParams,
 ): readonly MaintenanceNotice[] {
-  const kept = [...state.maintenance];
-  const atOnceMax = Math.max(1, Math.floor(members.length / 10));
+  let maintenance = state.maintenance;
   for (const notice of notices) {
-    const { id, fromEpoch, toEpoch } = notice;
-    if (kept.length >= MAINTENANCE_MAX || !members.some((member) => member.id === id)) continue;
-    if (fromEpoch < state.epoch + MAINTENANCE_NOTICE_EPOCHS || toEpoch <= fromEpoch) continue;
-    let used = toEpoch - fromEpoch;
-    for (const own of kept) {
-      if (own.id !== id) continue;
-      const from = Math.max(own.fromEpoch, toEpoch - params.maintenanceWithin);
-      used += Math.max(0, own.toEpoch - from);
-    }
-    if (used > params.maintenanceEpochsMax) continue;
-    const meanwhile = kept.filter((own) => own.fromEpoch < toEpoch && fromEpoch < own.toEpoch);
-    if (meanwhile.length < atOnceMax) kept.push(notice);
+    const { epoch } = state;
+    if (maintenanceRefusal({ epoch, maintenance }, notice, members, params) !== undefined) continue;
+    maintenance = [...maintenance, notice];
   }
-  return kept;
+  return maintenance;
 }
 
 /** What the set should become: weights of members, who leaves, who comes in. */
