@@ -19,7 +19,7 @@ import type { ReceiptTrust } from "../receipt/receipt-trust.ts";
 import type { ReceiptCheck } from "../receipt/receipt-verdict.ts";
 import { SIGNED_HEADER } from "./comet/signed-header.ts";
 import type { FinalityProof, QcProof } from "./finality-proof.ts";
-import { verifyFinality } from "./finality-verdict.ts";
+import { type FinalityOptions, verifyFinality } from "./finality-verdict.ts";
 import { decodeForkFile, type ForkFile } from "./fork-file.ts";
 import { followLightBlock, type LightState, trustedSetOf } from "./light-chain.ts";
 
@@ -107,7 +107,11 @@ class ForkChecks {
  * @throws HanseError `KEYS_NOT_READY` before `readyKeyBackends`, or `GENESIS_INVALID` on a genesis
  * document that breaks its own rules.
  */
-export function verifyForkFile(bytes: Bytes, trust: ReceiptTrust): ForkVerdict {
+export function verifyForkFile(
+  bytes: Bytes,
+  trust: ReceiptTrust,
+  options: FinalityOptions = {},
+): ForkVerdict {
   const trusted = trustedSetOf(trust);
   const checks = new ForkChecks();
   try {
@@ -131,18 +135,21 @@ export function verifyForkFile(bytes: Bytes, trust: ReceiptTrust): ForkVerdict {
     });
     const state = checks.run("way to the fork", () => [
       `${file.path.length} headers`,
-      followPath(file, { trust: trusted }),
+      followPath(file, { trust: trusted }, options),
     ]);
     const signers = file.proofs.map((proof) =>
       checks.run(`proof of ${toHex(hashHeader(proof.header)).slice(0, 12)}…`, () => {
-        const verdict = followLightBlock(state, { proof, set: file.set });
+        const verdict = followLightBlock(state, { proof, set: file.set }, options);
         if (!verdict.ok) refuse(verdict.reason);
-        const found = verifyFinality(proof, { ledgerId: file.ledgerId, set: file.set });
+        const found = verifyFinality(proof, { ledgerId: file.ledgerId, set: file.set }, options);
         if (!found.ok) refuse(found.reason);
         return [`final by ${found.signers.length} of ${file.set.members.length}`, found.signers];
       }),
     ) as [readonly number[], readonly number[]];
-    checks.run("certificates", () => [`${file.certificates.length} hold`, checkCertificates(file)]);
+    checks.run("certificates", () => [
+      `${file.certificates.length} hold`,
+      checkCertificates(file, options),
+    ]);
     const found = checks.run("who lied", () => {
       const finding = blame(file, signers);
       return [describe(finding), finding];
@@ -164,12 +171,12 @@ export function verifyForkFile(bytes: Bytes, trust: ReceiptTrust): ForkVerdict {
   }
 }
 
-function followPath(file: ForkFile, from: LightState): LightState {
+function followPath(file: ForkFile, from: LightState, options: FinalityOptions): LightState {
   const { height } = file.proofs[0].header;
   let state = from;
   for (const block of file.path) {
     if (block.proof.header.height >= height) refuse("it leads to the fork's height or above");
-    const verdict = followLightBlock(state, block);
+    const verdict = followLightBlock(state, block, options);
     if (!verdict.ok) refuse(verdict.reason);
     if (verdict.state.trust.height === state.trust.height && state.header !== undefined) {
       refuse("a header stands twice");
@@ -217,13 +224,16 @@ function roundOf(proof: FinalityProof): number | undefined {
 }
 
 /** Every certificate in the file must hold, needed or not: no byte of it is without meaning. */
-function checkCertificates({ ledgerId, set, proofs, certificates }: ForkFile): undefined {
+function checkCertificates(
+  { ledgerId, set, proofs, certificates }: ForkFile,
+  options: FinalityOptions,
+): undefined {
   const { engineEpoch, height } = proofs[0].header;
   for (const certificate of certificates) {
     const { kind, view } = certificate;
     if (kind === "finalize") refuse("a certificate that is neither notarization nor nullification");
     const subject = { kind, engineEpoch, height };
-    const verdict = verifyCertificate(certificate, set, ledgerId, { subject });
+    const verdict = verifyCertificate(certificate, set, ledgerId, { ...options, subject });
     if (!verdict.ok) refuse(`${kind} certificate of view ${view}: ${verdict.reason}`);
     if (kind === "notarize" && certificate.parentView! >= view) {
       refuse(`notarize certificate of view ${view}: it names a later view`);
