@@ -215,13 +215,21 @@ export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest)
     return (await store.block(height)) === undefined ? undefined : load(height);
   }
 
-  /** The last header before each change of the set, and the sets in order. */
+  /**
+   * The last header before each change of the set, and the sets in order: from genesis, or from
+   * where organizations put in a set that the one before never handed over to (a recovery).
+   */
   async function leadFromGenesis(): Promise<ValidatorSet[]> {
     const starts: number[] = [];
+    const lowest = Math.min(...heights);
     let { header } = await load(Math.max(...heights));
     while (header.lastSetChangeHeight > 1) {
-      starts.unshift(header.lastSetChangeHeight);
-      heights.add(header.lastSetChangeHeight - 1);
+      const first = header.lastSetChangeHeight;
+      const below = (await load(first - 1)).header;
+      const isHandedOver = equalBytes(below.nextValidatorsHash, header.validatorsHash);
+      if (!isHandedOver && lowest >= first) return setsOf([first, ...starts]);
+      starts.unshift(first);
+      heights.add(first - 1);
       if (heights.size > RECEIPT_BLOCKS_MAX) {
         throw new HanseError(
           "LEDGER_RECEIPT_SETS",
@@ -229,9 +237,13 @@ export async function buildReceipt(parts: ReceiptParts, request: ReceiptRequest)
           `more than ${RECEIPT_BLOCKS_MAX} changes of validators: begin from a later trusted set`,
         );
       }
-      header = (await load(header.lastSetChangeHeight - 1)).header;
+      header = below;
     }
-    return [1, ...starts].map((start) => {
+    return setsOf([1, ...starts]);
+  }
+
+  function setsOf(starts: readonly number[]): ValidatorSet[] {
+    return starts.map((start) => {
       const set = parts.validatorSetAt(start);
       if (set !== undefined) return set;
       throw new HanseError(
