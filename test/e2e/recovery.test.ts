@@ -3,9 +3,10 @@
  * two that are left go on without losing anything. Method: real nodes, the command.
  */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { countedTemplate, readNetworkStatus, readSets, runHanse } from "@hanse/cli";
+import { countedTemplate, readNetworkStatus, readSets, runHanse, verifyOffline } from "@hanse/cli";
 import { createTestNetwork } from "./harness/test-network.ts";
 import { waitFor } from "./harness/waiting.ts";
 
@@ -102,4 +103,19 @@ test("a ledger that lost its quorum goes on by a signed document", {
   await (await network.client(1)).waitFinal(after);
   const nodes = await readNetworkStatus(network.folder);
   assert.equal(nodes[0]!.stateRoot, nodes[1]!.stateRoot);
+
+  // An outsider needs an anchor above; with it, what came after is proven as ever.
+  const trust = path.join(network.folder.folder, "trusted.json");
+  const anchored = await hanse(...command, "anchor", file, "-o", trust);
+  assert.equal(anchored.code, 0, anchored.output);
+  const receipt = path.join(network.folder.folder, "after.receipt");
+  writeFileSync(receipt, await (await network.client(0)).receipt(after, [], signer));
+  const verdict = await verifyOffline({ receipt, trust, documents: [] });
+  assert.equal(verdict.ok, true, verdict.reason);
+  const unaided = await verifyOffline({
+    receipt,
+    genesis: network.folder.genesisFile,
+    documents: [],
+  });
+  assert.equal(unaided.ok, false, "the members of old never signed for the new ones");
 });

@@ -20,6 +20,7 @@ import {
   signMessage,
   toHex,
   totalWeight,
+  trustedSetToJson,
 } from "@hanse/protocol";
 import type { Command } from "commander";
 import { readRules, readSets } from "../client/governance.ts";
@@ -50,6 +51,7 @@ Examples:
   hanse ledger recovery draft way-out.recovery --members harbour/node-1,court/node-1 --as court-admin
   hanse ledger recovery sign way-out.recovery --as court-admin
   hanse ledger recovery show way-out.recovery
+  hanse ledger recovery anchor way-out.recovery -o trusted.json     once the ledger goes on
   node main.ts --config nodes/court-node-1/node.toml --recovery way-out.recovery
 `,
     );
@@ -81,6 +83,30 @@ Examples:
         print(context, file, load(file));
       }),
     );
+  recovery
+    .command("anchor <file>")
+    .description(
+      "Write what an outsider trusts from then on: the first block of the new epoch and its set.",
+    )
+    .requiredOption("-o, --output <file>", "trusted block and set (JSON), for --trust")
+    .action(
+      run((context: CommandContext, file: string, { output }: { readonly output: string }) =>
+        anchor(context, file, output),
+      ),
+    );
+}
+
+/** The block's hash comes from the asked node, whose operator hands the anchor out. */
+async function anchor(context: CommandContext, file: string, output: string): Promise<void> {
+  await readyKeyBackends();
+  const { ledgerId, height: last, set } = load(file);
+  const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
+  const height = last + 1;
+  const { hash } = await ledger.block(height);
+  const trust = { ledgerId, height, headerHash: fromHex(hash), set };
+  writeFileSync(output, `${JSON.stringify(trustedSetToJson(trust), null, 2)}\n`);
+  const facts = { file: path.resolve(output), height, headerHash: hash };
+  context.console.result(facts, () => context.console.line(`${output}: block ${height}, ${hash}`));
 }
 
 async function draft(
