@@ -1,5 +1,6 @@
 /** The engines that the suite runs against, each as members in this process. */
 
+import { findFreePorts } from "@hanse/cli";
 import { createEtcdGateway } from "@hanse/etcd";
 import {
   createBuiltinEngine,
@@ -15,6 +16,7 @@ import {
   signMessage,
   verifySignature,
 } from "@hanse/protocol";
+import { createCometCluster } from "../../../packages/cometbft/src/testing/comet-ledgers.ts";
 import { createEtcdEngineOf } from "../../../packages/etcd/src/testing/etcd-ledgers.ts";
 import { createMemoryEtcd } from "../../../packages/etcd/src/testing/memory-etcd.ts";
 import { decodeMessage as decodeEtcdMessage } from "../../../packages/etcd/src/wire/messages.ts";
@@ -25,8 +27,11 @@ import {
   type LedgerCluster,
   realClock,
 } from "../../../packages/ledger/src/testing/ledger-cluster.ts";
+import { provideCometbft } from "../../../scripts/install-cometbft.ts";
 import { ETCD_MISSING } from "../../e2e/harness/etcd.ts";
 import { startEtcd } from "./etcd-server.ts";
+
+const cometbft = await provideCometbft();
 
 export interface ConformanceEngine {
   readonly name: string;
@@ -36,10 +41,13 @@ export interface ConformanceEngine {
   readonly failuresMax: number;
   /** Why it is not run here; false = it is. */
   readonly skip: string | false;
-  /** The height that a message of the engine votes for, vouches for or attests; undefined = none. */
-  readonly voteHeight: (
-    message: Uint8Array,
-  ) => { readonly height: number; readonly durable: boolean } | undefined;
+  /**
+   * The height that a message of the engine votes for, vouches for or attests; undefined = none.
+   * Absent where votes cannot be seen from here.
+   */
+  readonly voteHeight:
+    | ((message: Uint8Array) => { readonly height: number; readonly durable: boolean } | undefined)
+    | undefined;
   create(options?: Partial<ClusterOptions>): Promise<LedgerCluster>;
 }
 
@@ -84,7 +92,7 @@ async function createBuiltinOf(parts: EngineParts) {
   });
 }
 
-function builtin(size: number, quorum: QuorumRule, failuresMax: number): ConformanceEngine {
+export function builtin(size: number, quorum: QuorumRule, failuresMax: number): ConformanceEngine {
   return {
     name: `built-in, ${size} (${quorum})`,
     size,
@@ -124,7 +132,7 @@ function voteOverEtcd(message: Uint8Array) {
   }
 }
 
-const etcdInMemory: ConformanceEngine = {
+export const etcdInMemory: ConformanceEngine = {
   name: "etcd in memory, 3",
   size: 3,
   quorum: "crash",
@@ -142,7 +150,7 @@ const etcdInMemory: ConformanceEngine = {
   },
 };
 
-const realEtcd: ConformanceEngine = {
+export const realEtcd: ConformanceEngine = {
   ...etcdInMemory,
   name: "etcd, 3",
   skip: ETCD_MISSING,
@@ -169,11 +177,17 @@ const realEtcd: ConformanceEngine = {
   },
 };
 
-export const ENGINES: readonly ConformanceEngine[] = [
-  builtin(1, "byzantine", 0),
-  builtin(3, "crash", 1),
-  builtin(4, "byzantine", 1),
-  builtin(7, "byzantine", 2),
-  etcdInMemory,
-  realEtcd,
-];
+/** CometBFT's votes travel between its own processes, unseen here. */
+const comet: ConformanceEngine = {
+  name: "CometBFT, 4",
+  size: 4,
+  quorum: "byzantine",
+  failuresMax: 1,
+  skip: "missing" in cometbft ? cometbft.missing : false,
+  voteHeight: undefined,
+  async create(options) {
+    const binary = "binary" in cometbft ? cometbft.binary : "";
+    const ports = await findFreePorts(8, 27_000 + (process.pid % 200) * 20);
+    return createCometCluster({ binary, size: 4, ports }, options);
+  },
+};

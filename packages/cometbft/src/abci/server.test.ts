@@ -25,7 +25,7 @@ before(async () => {
   });
 });
 
-after(() => server.close());
+after(() => server.close("drain"));
 
 test("pipelined requests are answered one by one, in order", async () => {
   const client = await AbciClient.open(server.url);

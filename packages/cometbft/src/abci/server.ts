@@ -32,8 +32,8 @@ export interface AbciServer {
   /** As CometBFT's `proxy_app` wants it. */
   readonly url: string;
   readonly connections: number;
-  /** Ends all connections; resolves when no request is being handled. */
-  close(): Promise<void>;
+  /** Ends all connections; with `drain` it resolves when no request is being handled any more. */
+  close(how: "drain" | "now"): Promise<void>;
 }
 
 /** The name of the call that a request is. @throws HanseError `COMET_REQUEST` */
@@ -158,13 +158,13 @@ export async function openAbciServer(options: AbciServerOptions): Promise<AbciSe
     get connections() {
       return connections.size;
     },
-    async close() {
+    async close(how) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const running = [...connections].map((connection) => {
         connection.end();
         return connection.idle;
       });
-      await Promise.all(running);
+      if (how === "drain") await Promise.all(running);
       await closed;
     },
   };

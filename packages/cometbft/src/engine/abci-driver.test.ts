@@ -100,6 +100,8 @@ async function assertRecord(app: DrivenApp, ledgerId: Uint8Array, owed: Readonly
     seen += transactions.length;
   }
   assert.equal(seen, owed.size, "each note once");
+  // The event follows the proof.
+  await pause(5);
   const finals = app.events.filter((event) => event.t === "final").length;
   assert.ok(finals >= height, "an event for each height");
   assert.ok(!app.events.some(({ t }) => t === "halted"));

@@ -8,7 +8,6 @@ import {
   type Block,
   type BlockHeader,
   type Bytes,
-  COMET_FLAGS,
   cometAppHash,
   cometChainId,
   compareBytes,
@@ -85,8 +84,8 @@ export interface CometAppEvents {
   keepBell(bell: Bytes, why: "new" | "again"): boolean;
   onFinal(facts: {
     readonly block: Block;
+    /** Proposals that were seen at this height. */
     readonly proposals: number;
-    readonly signers: number;
     readonly executedMs: number;
   }): void;
   onCommitted(block: Block, set: ValidatorSet): void;
@@ -374,7 +373,6 @@ export class CometApp {
     this.#events.onFinal({
       block,
       proposals: this.#proposals,
-      signers: request.lastCommit.votes.filter(({ flag }) => flag === COMET_FLAGS.commit).length,
       executedMs: clock.now() - began,
     });
     this.#proposals = 0;

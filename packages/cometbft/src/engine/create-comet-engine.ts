@@ -2,6 +2,7 @@
 import type { EngineCaps, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import { toHanseError, totalWeight } from "@hanse/protocol";
 import { type AbciServer, openAbciServer } from "../abci/server.ts";
+import { cometSize, toCometTransactions } from "./block-frame.ts";
 import { CometApp } from "./comet-app.ts";
 import { Doorbell } from "./doorbell.ts";
 import { type CometEngineOptions, frameBytesMax, STALLED_AFTER_MS } from "./options.ts";
@@ -9,6 +10,8 @@ import { ProofKeeper } from "./proof-keeper.ts";
 
 /** Every so often CometBFT is asked for its peers and whether it syncs. */
 const POLL_MS = 1_000;
+/** Heights whose timings are kept until they are proven. */
+const TIMINGS_MAX = 64;
 
 /** What a ledger may expect of CometBFT. */
 export function cometCaps(blockBytesMax: number): EngineCaps {
@@ -43,6 +46,8 @@ class CometEngine implements OrderingEngine {
   #connected: ReadonlySet<string> = new Set();
   #proposer: string | undefined;
   #proposals = 0;
+  /** Of blocks that are not proven yet. */
+  readonly #timings = new Map<number, { agreedMs: number | undefined; executedMs: number }>();
   /** Since when work waits for the next block. */
   #waitingSince: number | undefined;
 
@@ -63,24 +68,16 @@ class CometEngine implements OrderingEngine {
     const comet = await CometApp.open(options, {
       onHandshake: () => bell.lost(),
       keepBell: (transaction) => bell.keep(transaction),
-      onFinal: (facts) => {
-        const { header, transactions } = facts.block;
+      onFinal: ({ block, proposals, executedMs }) => {
+        const { height, proposer } = block.header;
         const since = this.#waitingSince;
         this.#waitingSince = undefined;
-        this.#proposer = header.proposer;
-        this.#proposals = facts.proposals;
+        this.#proposer = proposer;
+        this.#proposals = proposals;
         bell.progress();
-        report?.({
-          t: "final",
-          height: header.height,
-          proposer: header.proposer,
-          views: Math.max(1, facts.proposals),
-          signers: facts.signers,
-          bytes: transactions.reduce((sum, { length }) => sum + length, 0),
-          transactions: transactions.length,
-          agreedMs: since === undefined ? undefined : clock.now() - since - facts.executedMs,
-          executedMs: facts.executedMs,
-        });
+        const agreedMs = since === undefined ? undefined : clock.now() - since - executedMs;
+        this.#timings.set(height, { agreedMs, executedMs });
+        this.#timings.delete(height - TIMINGS_MAX);
       },
       onCommitted: (block, set) => {
         report?.({ t: "committed", height: block.header.height });
@@ -101,6 +98,23 @@ class CometEngine implements OrderingEngine {
         clock,
         ledgerId,
         setAt,
+        // Only now it is known who signed, and in which round.
+        onProven: ({ block, round, signers }) => {
+          const { height, proposer } = block.header;
+          const timing = this.#timings.get(height);
+          this.#timings.delete(height);
+          report?.({
+            t: "final",
+            height,
+            proposer,
+            views: round + 1,
+            signers,
+            bytes: cometSize(toCometTransactions(block)),
+            transactions: block.transactions.length,
+            agreedMs: timing?.agreedMs,
+            executedMs: timing?.executedMs ?? 0,
+          });
+        },
         onFailure: ({ code, message }) => report?.({ t: "alarm", code, message }),
       },
       unproven,
@@ -118,7 +132,7 @@ class CometEngine implements OrderingEngine {
     this.wake();
   }
 
-  async stop(): Promise<void> {
+  async stop(how: "drain" | "now"): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#bell.stop();
@@ -126,7 +140,7 @@ class CometEngine implements OrderingEngine {
     this.#poll?.cancel();
     // CometBFT first: without its application it would end with an error.
     await this.#options.process?.stop();
-    await this.#server?.close();
+    await this.#server?.close(how);
   }
 
   wake(): void {

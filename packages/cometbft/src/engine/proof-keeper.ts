@@ -26,6 +26,13 @@ export interface ProofKeeperParts {
   readonly clock: Clock;
   readonly ledgerId: Hash;
   readonly setAt: (height: Height) => ValidatorSet;
+  readonly onProven: (facts: {
+    readonly block: Block;
+    /** Of the decision, from 0. */
+    readonly round: number;
+    /** Members whose signature holds. */
+    readonly signers: number;
+  }) => void;
   readonly onFailure: (error: HanseError) => void;
 }
 
@@ -100,7 +107,7 @@ export class ProofKeeper {
   }
 
   async #prove(height: Height): Promise<void> {
-    const { app, blocks, rpc, ledgerId } = this.#parts;
+    const { app, blocks, rpc, ledgerId, onProven } = this.#parts;
     const recent = this.#recent.get(height);
     const set = recent?.set ?? this.#parts.setAt(height);
     let block = recent?.block;
@@ -109,7 +116,8 @@ export class ProofKeeper {
       if (stored === undefined) return;
       block = decodeBlock(stored.bytes);
     }
-    const proof = createCometProof(block, await rpc.signedHeader(height), set);
+    const signed = await rpc.signedHeader(height);
+    const proof = createCometProof(block, signed, set);
     const verdict = verifyCometProof(proof, { ledgerId, set });
     if (!verdict.ok || verdict.weight < quorumWeight(set)) {
       const reason = verdict.ok ? `it has weight ${verdict.weight}` : verdict.reason;
@@ -120,5 +128,7 @@ export class ProofKeeper {
       );
     }
     await app.prove(proof);
+    if (this.#stopped) return;
+    onProven({ block, round: signed.commit.round, signers: verdict.signers.length });
   }
 }

@@ -1,0 +1,7 @@
+/** Goal: four members over CometBFT keep E1 to E12; skipped by name where it is not installed. */
+import { after } from "node:test";
+import { comet, removeHomes } from "./harness/comet.ts";
+import { runSuite } from "./harness/suite.ts";
+
+after(removeHomes);
+runSuite(comet(4, 1));
