@@ -4,7 +4,7 @@ import { loadConfig } from "@hanse/node";
 import { decodeKeyFile, HanseError, type KeyPair, readyKeyBackends } from "@hanse/protocol";
 import type { Command } from "commander";
 import { decideOn, propose, proveReadiness, readProposals } from "../client/governance.ts";
-import { type LedgerClient, openLedger } from "../client/ledger-client.ts";
+import { type LedgerClient, openLedger, type TransactionView } from "../client/ledger-client.ts";
 import {
   type CommandContext,
   hasIdentity,
@@ -16,7 +16,7 @@ import {
   timeoutMsOf,
 } from "../command-context.ts";
 import { listAccountNames, loadNamedAccount } from "../network-folder/account-key.ts";
-import type { ExitCode } from "../output/exit-codes.ts";
+import { EXIT_CODES, type ExitCode } from "../output/exit-codes.ts";
 import { createLiveView } from "../output/live-view.ts";
 import { usageError } from "../output/report-error.ts";
 import type { Runner } from "../program.ts";
@@ -24,6 +24,7 @@ import { readOrdering, renderOrdering, renderProposals } from "../status/orderin
 import { pause } from "../status/watch-status.ts";
 import { VERSION } from "../version.ts";
 import { showTransaction } from "./call.ts";
+import { addPolicyCommands } from "./policy.ts";
 import { addRecoveryCommands } from "./recovery.ts";
 
 const WATCH_INTERVAL_MS = 1_000;
@@ -66,6 +67,7 @@ thirds). Changes of the set are in force two heights after the decision.
 
 Examples:
   hanse ledger ordering show --watch
+  hanse ledger ordering explain court/node-1
   hanse ledger ordering ready --config nodes/court-node-2/node.toml --as court-admin
   hanse ledger ordering add court/node-2 --as court-admin
   hanse ledger ordering approve 1 --as harbour-admin
@@ -76,6 +78,7 @@ Examples:
     .description("Engine, policy, validators, quorum, leaders, the newest blocks, open proposals.")
     .option("--watch", "stay up and show changes until Ctrl-C")
     .action(run((context: CommandContext, options: { watch?: boolean }) => show(context, options)));
+  addPolicyCommands(ordering, run, reader);
   ordering
     .command("proposals")
     .description("List what was proposed, the newest first.")
@@ -168,7 +171,7 @@ Examples:
           const admin = await signingAccount(context);
           const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
           const view = await decideOn(ledger, admin.keyPair, action, proposal);
-          return showTransaction(context.console, view);
+          return showDecision(context, view);
         }),
       );
   }
@@ -202,6 +205,21 @@ async function reader(
   return { ledger, key: loadNamedAccount(accountsFolder, first).keyPair };
 }
 
+/** What became of the proposal, in the words of the people who decide. */
+function showDecision({ console }: CommandContext, view: TransactionView): ExitCode {
+  const result = JSON.parse(String(view.outcome?.result ?? "{}")) as ProposalView;
+  console.result(view, () => {
+    const { id, kind, content, approvals, status, expiresAt } = result;
+    console.line(`proposal     ${id}: ${kind} ${JSON.stringify(content)}`);
+    console.line(`approved by  ${approvals.join(", ")}`);
+    const { green } = console.paint;
+    if (status === "open") console.line(`state        open until block ${expiresAt}`);
+    else console.line(`state        ${green(status)} in block ${view.height}`);
+    console.line(console.paint.dim(`transaction  ${view.id}`));
+  });
+  return EXIT_CODES.ok;
+}
+
 async function decide(
   context: CommandContext,
   kind: string,
@@ -209,7 +227,7 @@ async function decide(
 ): Promise<ExitCode> {
   const admin = await signingAccount(context);
   const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
-  return showTransaction(context.console, await propose(ledger, admin.keyPair, kind, content));
+  return showDecision(context, await propose(ledger, admin.keyPair, kind, content));
 }
 
 /** Policy alone: another policy under the engine and the quorum that are; otherwise all three. */
