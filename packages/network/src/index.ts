@@ -22,6 +22,7 @@ export {
 } from "./relay/relayed-transport.ts";
 export { electRelays, type NodeFacts, nextTerms } from "./topology/election.ts";
 export { type Overlay, planOverlay } from "./topology/overlay.ts";
+export { planTerm, TERM_BLOCKS, termOf } from "./topology/terms.ts";
 export type { SocketAddress } from "./transport/address.ts";
 export type { Carrier } from "./transport/carrier.ts";
 export type { ChannelCounters, NetworkCounters } from "./transport/counters.ts";

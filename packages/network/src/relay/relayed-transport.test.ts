@@ -34,7 +34,11 @@ class World {
       else high = middle;
     }
     this.#events.splice(low, 0, event);
-    return { cancel: () => void (event.fire = () => {}) };
+    return {
+      cancel() {
+        event.fire = () => {};
+      },
+    };
   }
 
   run(ms: number): void {

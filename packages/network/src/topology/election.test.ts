@@ -5,6 +5,7 @@ import { sha256, utf8 } from "@hanse/protocol";
 import fc from "fast-check";
 import { electRelays, type NodeFacts, nextTerms, relayCount, TERMS_MAX } from "./election.ts";
 import { FULL_MESH_MAX, PARENTS, planOverlay } from "./overlay.ts";
+import { planTerm, TERM_BLOCKS, termOf } from "./terms.ts";
 
 const seedOf = (text: string) => sha256(utf8(text));
 const nodesOf = (parts: readonly Omit<NodeFacts, "id">[]): NodeFacts[] =>
@@ -102,4 +103,32 @@ test("property: every child has relays of different organizations, links go both
       }
     }),
   );
+});
+
+test("terms follow the height, and nobody relays for ever", () => {
+  const nodes = Array.from({ length: 40 }, (_, i) => ({
+    id: `org-${i}/node`,
+    org: `org-${i}`,
+    healthPpm: 1_000_000,
+    freeKilobits: 100_000,
+    dialable: true,
+  }));
+  assert.deepEqual([0, TERM_BLOCKS - 1, TERM_BLOCKS].map(termOf), [0, 0, 1]);
+  const ledgerId = seedOf("ledger");
+  const inARow = new Map<string, number>();
+  const served = new Set<string>();
+  for (let term = 0; term < 64; term++) {
+    const { relays } = planTerm(nodes, ledgerId, term)!;
+    assert.equal(relays.size, 7);
+    for (const { id } of nodes) {
+      const count = relays.has(id) ? (inARow.get(id) ?? 0) + 1 : 0;
+      inARow.set(id, count);
+      if (relays.has(id)) served.add(id);
+      // At the border of a window the count begins anew.
+      assert.ok(count <= 2 * TERMS_MAX, `${id} in ${count} terms in a row`);
+    }
+  }
+  assert.equal(served.size, 40, "among equals everybody has a turn");
+  const other = planTerm(nodes, seedOf("another ledger"), 5);
+  assert.notDeepEqual(other, planTerm(nodes, ledgerId, 5));
 });

@@ -148,7 +148,7 @@ export class PeerBook {
     clearTimeout(peer.retiring?.timer);
     peer.fingerprint = fingerprint;
     peer.attempts = 0;
-    const timer = setTimeout(() => this.#retire(peer), this.#options.keyOverlapMs);
+    const timer = setTimeout(() => this.#retire(peer), this.#options.keyOverlapMs).unref();
     peer.retiring = { fingerprint: before, timer };
   }
 

@@ -5,9 +5,11 @@ import {
   createRelayedTransport,
   createTlsTransport,
   type NodeFacts,
-  planOverlay,
+  type Overlay,
+  planTerm,
   type RelayCounters,
   type TlsTransport,
+  termOf,
 } from "@hanse/network";
 import type { Clock } from "@hanse/ordering";
 import { HanseError, type PublicKey, signMessage, verifySignature } from "@hanse/protocol";
@@ -17,15 +19,20 @@ import type { NodeLog } from "../log/create-log.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 
 export interface NodeNetwork extends TlsTransport {
-  /** The nodes of the registry: who may be an origin, who relays. */
-  setNodes(nodes: readonly RegisteredNode[]): void;
+  /** The nodes of the registry at a height: who may be an origin, who relays. */
+  setNodes(nodes: readonly RegisteredNode[], height: number): void;
+  /** The ledger has come to this height; with a new term other nodes relay. */
+  setHeight(height: number): void;
   readonly relays: RelayCounters;
 }
 
 /** What is not measured the same everywhere counts the same for all: the lot decides. */
-function factsOf({ id, org }: RegisteredNode): NodeFacts {
-  return { id, org, healthPpm: 1_000_000, freeKilobits: 100_000, dialable: true, terms: 0 };
+function factsOf({ id, org }: RegisteredNode): Omit<NodeFacts, "terms"> {
+  return { id, org, healthPpm: 1_000_000, freeKilobits: 100_000, dialable: true };
 }
+
+/** Until then new links are made while messages still go over the old ones. */
+const HAND_OVER_MS = 3000;
 
 /** The package with its many dependencies is loaded only where it is asked for. */
 async function openCarrier(
@@ -101,30 +108,66 @@ export async function openNetwork(
       return key !== undefined && verifySignature(key, message, seal);
     },
   });
+  let nodes: readonly RegisteredNode[] = [];
+  let term = 0;
+  let overlay: Overlay | undefined;
+  let handOver: { cancel(): void } | undefined;
+  let started = false;
+
+  /** Links of both overlays first, then messages over the new one, then its links alone. */
+  function replan(): void {
+    const before = overlay;
+    overlay =
+      nodes.length > network.meshNodesMax
+        ? planTerm(nodes.map(factsOf), ledgerId, term)
+        : undefined;
+    handOver?.cancel();
+    if (!started) return;
+    const change = () => {
+      relayed.setOverlay(overlay);
+      links.setWanted(overlay?.links.get(node.id));
+      if (overlay === undefined) return;
+      const relays = [...overlay.relays];
+      log.info({ term, relays, relay: overlay.relays.has(node.id) }, "relays of this term");
+    };
+    const own = before?.links.get(node.id);
+    if (overlay === undefined || own === undefined) {
+      change();
+      return;
+    }
+    links.setWanted(new Set([...own, ...(overlay.links.get(node.id) ?? [])]));
+    handOver = clock.setTimer(HAND_OVER_MS, change);
+  }
+
   return {
     self: node.id,
     counters: links.counters,
     relays: relayed.counters,
     async start() {
       const bound = await links.start();
+      started = true;
+      overlay = undefined;
+      replan();
       const addresses = carried.carrier?.addresses();
       if (addresses !== undefined) log.info({ addresses }, "reachable over libp2p");
       return bound;
     },
     async stop() {
+      handOver?.cancel();
       relayed.stop();
       await links.stop();
     },
-    setNodes(nodes) {
+    setNodes(registered, height) {
       keys.clear();
-      for (const { id, key } of nodes) keys.set(id, key);
-      const overlay =
-        nodes.length > network.meshNodesMax ? planOverlay(nodes.map(factsOf), ledgerId) : undefined;
-      links.setWanted(overlay?.links.get(node.id));
-      relayed.setOverlay(overlay);
-      if (overlay !== undefined) {
-        log.info({ relays: [...overlay.relays], relay: overlay.relays.has(node.id) }, "relays");
-      }
+      for (const { id, key } of registered) keys.set(id, key);
+      nodes = registered;
+      term = termOf(height);
+      replan();
+    },
+    setHeight(height) {
+      if (termOf(height) === term) return;
+      term = termOf(height);
+      if (overlay !== undefined) replan();
     },
     setPeers: (list) => links.setPeers(list),
     rotateIdentity: (identity, others) => links.rotateIdentity(identity, others),

@@ -14,13 +14,15 @@ const PEERS_MAX = 1024;
 export interface RegistryPeersParts {
   readonly config: NodeConfig;
   readonly state: CommittedState;
-  readonly transport: Pick<NodeNetwork, "setPeers" | "setNodes" | "rotateIdentity">;
+  readonly transport: Pick<NodeNetwork, "setPeers" | "setNodes" | "setHeight" | "rotateIdentity">;
+  /** Newest height of which the state is. */
+  readonly height: () => number;
   readonly log: NodeLog;
 }
 
 export interface RegistryPeers {
   /** A block with these changes is durable. */
-  onChanges(changes: readonly StateChange[]): void;
+  onChanges(height: number, changes: readonly StateChange[]): void;
   /** Reads the registry as it is now; call it also after the state came from elsewhere. */
   refresh(): void;
 }
@@ -49,7 +51,7 @@ export function followRegistry(parts: RegistryPeersParts): RegistryPeers {
         }),
       );
     transport.setPeers(peers);
-    transport.setNodes(nodes);
+    transport.setNodes(nodes, parts.height());
     log.info({ peers: peers.length }, "peers as the registry has them");
   }
 
@@ -57,7 +59,8 @@ export function followRegistry(parts: RegistryPeersParts): RegistryPeers {
   refresh();
   return {
     refresh,
-    onChanges(changes) {
+    onChanges(height, changes) {
+      transport.setHeight(height);
       if (!changes.some((change) => change.kind === "row" && change.table === NODES)) return;
       try {
         refresh();

@@ -245,13 +245,19 @@ async function openNode(
       log.error({ ...facts, kind, fatal: isFatal }, `alarm of the ledger: ${message}`);
       if (isFatal) failure.set(message);
     },
-    onChanges: (_height, changes) => later.registry?.onChanges(changes),
+    onChanges: (height, changes) => later.registry?.onChanges(height, changes),
   });
   later.ledger = ledger;
   closers.push(() => ledger.stop());
   const hasSigningState = disk.list().some((name) => name.startsWith("sign-state-"));
   checkConsensusKey(identity, store.state, { hasSigningState, log });
-  later.registry = followRegistry({ config, state: store.state, transport, log });
+  later.registry = followRegistry({
+    config,
+    state: store.state,
+    height: () => ledger.tip.height,
+    transport,
+    log,
+  });
   const engine = await openOrdering({
     config,
     identity,
