@@ -53,6 +53,10 @@ export interface BenchNetworkOptions {
   readonly organizations: number;
   /** Who orders the blocks; `builtin` unless said. */
   readonly ordering?: GenesisOrdering;
+  /** Name of the folder, where a case makes several. */
+  readonly name?: string;
+  /** On top of those that every benchmark sets. */
+  readonly nodeSettings?: Parameters<typeof createNetworkFolder>[0]["nodeSettings"];
 }
 
 /** Ports of benchmarks, away from those that people and tests use. */
@@ -65,7 +69,7 @@ export async function startBenchNetwork(
   await readyKeyBackends();
   const orgs = Array.from({ length: options.organizations }, (_, i) => `org-${i + 1}`);
   const folder = await createNetworkFolder({
-    dir: path.join(context.folder, "network"),
+    dir: path.join(context.folder, options.name ?? "network"),
     template: {
       network: "bench",
       ledger: "main",
@@ -85,7 +89,11 @@ export async function startBenchNetwork(
     portBase: PORT_BASE,
     ...(options.ordering === undefined ? {} : { ordering: options.ordering }),
     now: Date.now(),
-    nodeSettings: { log: { level: "warn" }, mempool: { perOrgPercentMax: 100 } },
+    nodeSettings: {
+      log: { level: "warn" },
+      mempool: { perOrgPercentMax: 100 },
+      ...options.nodeSettings,
+    },
   });
   context.defer(async () => {
     await downNetwork(folder, { timeoutMs: 10_000 });

@@ -358,9 +358,8 @@ export class PostgresLedgerStore implements LedgerStore {
 
   /**
    * Adds rows without a block, so without history and with height 0: for benchmarks. `info()` then
-   * answers the new root for the committed height, which the header of the next block states. Only
-   * for the one node of a ledger, before it is started on the folder: nodes that did not load the
-   * same rows at the same height diverge with that header.
+   * answers the new root, which the header of the next block states. Only for the one node of a
+   * ledger: others that did not load the same rows at the same height diverge with that header.
    * @param batches each some thousand rows, values in the order of the table's columns.
    * @throws HanseError `STATE_VALUE`, `STORAGE_HEIGHT`; a failure in between leaves a store that
    * refuses to open, to be emptied.
@@ -406,6 +405,27 @@ export class PostgresLedgerStore implements LedgerStore {
       return stateRoot;
     } catch (error) {
       throw this.#fail(error);
+    }
+  }
+
+  /**
+   * Adds blocks that change nothing, many in one database transaction: for benchmarks that need a
+   * long history. @param isLast the tree is stored, so that a start need not read all of them.
+   * @throws HanseError `STORAGE_HEIGHT`; see `loadRows` for failures.
+   */
+  async loadBlocks(blocks: readonly BlockCommit[], isLast: boolean): Promise<void> {
+    this.#refuseAfterFailure();
+    const rows = blocks.map(blockRowOf);
+    try {
+      await this.#link.call("loadBlocks", rows);
+      if (isLast) await this.#link.call("finishLoading", null);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    for (const { height, resultsRoot, hash } of rows) {
+      this.state.apply(height, []);
+      this.state.settle(height, []);
+      this.#head = { ...this.#head, height, resultsRoot, blockHash: hash };
     }
   }
 

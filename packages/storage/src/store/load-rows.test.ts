@@ -4,6 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
+import type { BlockCommit } from "@hanse/ledger";
 import { HanseError, toHex } from "@hanse/protocol";
 import type { TableSchema } from "@hanse/state";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
@@ -116,4 +117,37 @@ test("rows loaded after a block count from that height on; an end in the middle 
   await assert.rejects(again.loadRows("1_accounts", breaking()), /out of rows/);
   await again.close("now");
   await assert.rejects(open("bulk later"), code("STORAGE_CORRUPT"));
+});
+
+test("blocks loaded in bulk stand in order, and a start need not read them", async () => {
+  const { ledgerId, store } = await open("bulk blocks");
+  const row = (key: bigint) => [key, "o", "1", null, null, null, null, null];
+  await seedStore(store, ledgerId, (state) => state.createTable(accounts));
+  const first = await applyBlock(store, 1, [(s) => s.insert("1_accounts", row(1n))], { ledgerId });
+  await store.commit(first.commit);
+  const { stateRoot } = await store.info();
+  const empty = (height: number): BlockCommit => {
+    const { commit } = first;
+    const { block } = commit.decided;
+    return {
+      ...commit,
+      decided: { ...commit.decided, block: { ...block, header: { ...block.header, height } } },
+      executed: { ...commit.executed, transactions: [], outcomes: [] },
+      changes: [],
+    };
+  };
+  const list = Array.from({ length: 40 }, (_, i) => empty(i + 2));
+  await assert.rejects(store.loadBlocks(list.slice(1), false), code("STORAGE_HEIGHT"));
+  await store.loadBlocks(list.slice(0, 20), false);
+  await store.loadBlocks(list.slice(20), true);
+  assert.equal((await store.info()).height, 41);
+  assert.equal((await store.blocks(2, 41, 1 << 20)).length, 40);
+  await store.close("now");
+  const { store: again } = await open("bulk blocks");
+  assert.equal(toHex((await again.info()).stateRoot), toHex(stateRoot));
+  const next = await applyBlock(again, 42, [(s) => s.insert("1_accounts", row(2n))], { ledgerId });
+  await again.commit(next.commit);
+  assert.equal((await again.info()).height, 42);
+  assert.equal(await again.prune(40), 39);
+  await again.close();
 });

@@ -353,6 +353,8 @@ export class BlockWriter {
     readonly rows?: { readonly schema: TableSchema; readonly list: readonly Row[] };
     readonly entries?: NetChanges;
     readonly blocks?: readonly BlockRow[];
+    /** The last of the blocks is the head from now on. */
+    readonly isHead?: boolean;
   }): Promise<void> {
     const statements: Statement[] = [];
     const send = (text: string, values?: readonly unknown[]) => {
@@ -361,6 +363,14 @@ export class BlockWriter {
     if (part.rows !== undefined) this.#sendInserts(send, part.rows.schema, part.rows.list);
     if (part.entries !== undefined) this.#sendKv(send, part.entries);
     for (const block of part.blocks ?? []) this.#sendKept(send, block, new Uint8Array(0));
+    const head = part.isHead === true ? part.blocks?.at(-1) : undefined;
+    if (head !== undefined) {
+      send(`update ${this.#name("$meta")} set height = $1, results_root = $2, block_hash = $3`, [
+        head.height,
+        bytes(head.resultsRoot),
+        bytes(head.hash),
+      ]);
+    }
     await this.#transact(statements);
   }
 }

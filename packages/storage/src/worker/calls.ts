@@ -20,6 +20,7 @@ export interface DatabaseCalls {
   /** False when there is no such block. */
   saveProof(at: { height: number; proof: Uint8Array }): boolean;
   loadRows(changes: Uint8Array): Hash;
+  loadBlocks(rows: readonly BlockRow[]): void;
   finishLoading(none: null): Hash;
   /** Name of a database snapshot of exactly this height, once it is committed. */
   holdSnapshot(height: number): string;

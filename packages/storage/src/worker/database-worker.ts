@@ -87,6 +87,7 @@ const handlers: Handlers = {
   commit: (row) => database!.commit(row),
   saveProof: ({ height, proof }) => database!.saveProof(height, proof),
   loadRows: (changes) => database!.loadRows(changes),
+  loadBlocks: (rows) => database!.loadBlocks(rows),
   finishLoading: () => database!.finishLoading(),
   holdSnapshot: (height) => database!.holdSnapshot(height),
   releaseSnapshot: () => database!.releaseSnapshot(),
