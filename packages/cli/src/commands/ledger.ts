@@ -3,7 +3,13 @@ import { readFileSync } from "node:fs";
 import { loadConfig } from "@hanse/node";
 import { decodeKeyFile, HanseError, type KeyPair, readyKeyBackends } from "@hanse/protocol";
 import type { Command } from "commander";
-import { decideOn, propose, proveReadiness, readProposals } from "../client/governance.ts";
+import {
+  decideOn,
+  type ProposalView,
+  propose,
+  proveReadiness,
+  readProposals,
+} from "../client/governance.ts";
 import { type LedgerClient, openLedger, type TransactionView } from "../client/ledger-client.ts";
 import {
   type CommandContext,

@@ -107,7 +107,8 @@ function readId(value: unknown, field: string): string {
 function readChoice<T extends string>(value: unknown, field: string, known: readonly T[]): T {
   if (known.includes(value as T)) return value as T;
   const near = typeof value === "string" ? nearestName(value, known) : undefined;
-  return invalid(field, near === undefined ? `one of ${known.join(", ")}` : `perhaps ${near}`);
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
+  return invalid(field, `one of ${known.join(", ")}${hint}`);
 }
 
 function readIds(value: unknown, field: string): readonly string[] {
