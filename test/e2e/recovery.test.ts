@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { countedTemplate, readNetworkStatus, readSets, runHanse, verifyOffline } from "@hanse/cli";
+import { checkRecord, loadConfig } from "@hanse/node";
 import { createTestNetwork } from "./harness/test-network.ts";
 import { waitFor } from "./harness/waiting.ts";
 
@@ -118,4 +119,8 @@ test("a ledger that lost its quorum goes on by a signed document", {
     documents: [],
   });
   assert.equal(unaided.ok, false, "the members of old never signed for the new ones");
+
+  await network.down([first!]);
+  const record = await checkRecord(loadConfig({ file: first!.configFile }).config);
+  assert.deepEqual(record.differences, [], "the document leads from set to set");
 });

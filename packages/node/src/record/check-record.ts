@@ -30,6 +30,7 @@ import { lockFolder } from "../folder/folder-lock.ts";
 import { checkNodeFolder, foldersOf, loadGenesis } from "../folder/node-folder.ts";
 import { createLog } from "../log/create-log.ts";
 import { collectHeaderChain } from "../snapshots/header-chain.ts";
+import { readRecoveryStep } from "./recovery-step.ts";
 import { findStateDifferences } from "./state-differences.ts";
 
 export interface RecordDifference {
@@ -120,6 +121,8 @@ async function checkBlocks(
   // Of a block that is no longer kept nothing is known here but what the one above says.
   let below = lowest === 1 ? ledgerId : undefined;
   let results: Hash | undefined;
+  /** Of the set that the block below hands over to. */
+  let announced: Hash | undefined;
   let next = lowest;
   while (next <= newest) {
     const upTo = Math.min(newest, next + BLOCKS_AT_ONCE - 1);
@@ -133,7 +136,8 @@ async function checkBlocks(
       if (height !== next) note(next, "is gone from the database");
       next = height + 1;
       try {
-        const { header, transactions } = decodeBlock(stored.bytes);
+        const block = decodeBlock(stored.bytes);
+        const { header, transactions } = block;
         const hash = hashHeader(header);
         if (header.height !== height) note(height, `holds block ${header.height}`);
         if (below !== undefined && !equalBytes(header.parentHash, below))
@@ -145,14 +149,22 @@ async function checkBlocks(
         if (results !== undefined && !equalBytes(header.prevResultsRoot, results)) {
           note(height - 1, "has other outcomes than the block above certifies");
         }
+        const recovery = readRecoveryStep(
+          block,
+          { hash: below, set },
+          { ledgerId, state: store.state },
+        );
+        if (recovery?.ok === false) note(height, recovery.reason);
+        // Each set vouches for the next one; what the table says of it must have that hash.
+        if (recovery?.ok) set = recovery.set;
+        else if (announced !== undefined) set = readSet(store, height, announced);
         const handsOver = !equalBytes(header.nextValidatorsHash, header.validatorsHash);
-        if (handsOver || height === newest) {
+        announced = handsOver ? header.nextValidatorsHash : undefined;
+        if (handsOver || recovery !== undefined || height === newest) {
           const proof = decodeFinalityProof(stored.certificate, header);
           const verdict = verifyFinality(proof, { ledgerId, set });
           if (!verdict.ok) note(height, `is not certified: ${verdict.reason}`);
         }
-        // Each set vouches for the next one; what the table says of it must have that hash.
-        if (handsOver) set = readSet(store, height + 1, header.nextValidatorsHash);
         below = hash;
         results = outcomeRoot(await store.outcomes(height), await store.views(height));
         if (height === newest) {
