@@ -17,11 +17,11 @@ import {
   sampleHeaders,
   sampleStateRoot,
 } from "../../scripts/sample-ledger.ts";
-import { hashHeader } from "../block/header.ts";
+import { type BlockHeader, hashHeader } from "../block/header.ts";
 import { createValidatorSet } from "../block/validator-set.ts";
 import { utf8 } from "../encoding/bytes.ts";
 import { type AttestedProof, attestationMessage } from "../finality/finality-proof.ts";
-import { sha256 } from "../hash/domain.ts";
+import { type Hash, sha256 } from "../hash/domain.ts";
 import { signMessage } from "../keys/signatures.ts";
 import { decodeReceipt, encodeReceipt } from "./receipt.ts";
 import { verifyReceipt } from "./receipt-verdict.ts";
@@ -173,27 +173,33 @@ test("a height certified twice and a first block that does not follow the genesi
   assertRefused({ blocks: [orphan, ...first.slice(1)] }, /does not follow the ledger's genesis/);
 });
 
+function attest(
+  header: BlockHeader,
+  places: readonly number[],
+  said: { readonly blockHash?: Hash; readonly engineEpoch?: number } = {},
+): AttestedProof {
+  const { ledgerId, height } = header;
+  const { blockHash = hashHeader(header), engineEpoch = header.engineEpoch } = said;
+  const stateRoot = sampleStateRoot(ledger.blocks[height - 1]!.state);
+  const message = attestationMessage({ ledgerId, engineEpoch, height, blockHash, stateRoot });
+  const attestations = places.map((place) => {
+    const { id } = ledger.setAt(height).members[place]!;
+    return { member: id, signature: signMessage(namedKeyPair(id), message) };
+  });
+  return { kind: "attested", header, stateRoot, attestations };
+}
+
 test("blocks of another engine: version 2, by a quorum of the set's own rule", () => {
   const { header } = receipt.blocks[2]!;
-  const set = ledger.setAt(header.height);
-  const attest = (places: readonly number[], blockHash = hashHeader(header)): AttestedProof => {
-    const { ledgerId, engineEpoch, height } = header;
-    const stateRoot = sampleStateRoot(ledger.blocks[height - 1]!.state);
-    const message = attestationMessage({ ledgerId, engineEpoch, height, blockHash, stateRoot });
-    const attestations = places.map((place) => {
-      const { id } = set.members[place]!;
-      return { member: id, signature: signMessage(namedKeyPair(id), message) };
-    });
-    return { kind: "attested", header, stateRoot, attestations };
-  };
   const mixed = (proof: AttestedProof) => ({ blocks: receipt.blocks.with(2, proof as never) });
-  const bytes = encodeReceipt({ ...receipt, ...mixed(attest([0, 2, 3])) });
+  const bytes = encodeReceipt({ ...receipt, ...mixed(attest(header, [0, 2, 3])) });
   assert.equal(bytes[8], 2);
   assert.equal(encodeReceipt(receipt)[8], 1);
   assert.deepEqual(encodeReceipt(decodeReceipt(bytes)), bytes);
-  assert.equal(judge(mixed(attest([0, 2, 3]))).ok, true);
-  assertRefused(mixed(attest([0, 2, 3], ledger.blocks[0]!.hash)), /signature of .* does not hold/);
-  assertRefused(mixed(attest([0, 2])), /weight 2 is below/);
+  assert.equal(judge(mixed(attest(header, [0, 2, 3]))).ok, true);
+  const blockHash = ledger.blocks[0]!.hash;
+  assertRefused(mixed(attest(header, [0, 2, 3], { blockHash })), /signature of .* does not hold/);
+  assertRefused(mixed(attest(header, [0, 2])), /weight 2 is below/);
   const swapped = bytes.slice();
   swapped[8] = 1;
   const verdict = verifyReceipt(swapped, { genesis: ledger.genesis });
@@ -203,6 +209,21 @@ test("blocks of another engine: version 2, by a quorum of the set's own rule", (
     verifyReceipt(swapped, { genesis: ledger.genesis }).reason ?? "",
     /version 3; this program reads versions 1 and 2/,
   );
+});
+
+test("a switch of engines: the old one certified the set, the epoch counts in what is signed", () => {
+  const { header } = forge(7, { engineEpoch: 1 });
+  const switched = (proof: AttestedProof) => ({ blocks: receipt.blocks.with(3, proof as never) });
+  const verdict = judge(switched(attest(header, [0, 1, 2])));
+  assert.equal(verdict.ok, true, verdict.reason);
+  // What members said in the old epoch is no word on the new one.
+  assertRefused(
+    switched(attest(header, [0, 1, 2], { engineEpoch: 0 })),
+    /signature of .* does not hold/,
+  );
+  // A recovery begins with a set that nobody handed over to: no proof leads there.
+  const recovered = { ...header, engineEpoch: 2, validatorsHash: ledger.sets[1]!.hash };
+  assertRefused(switched(attest(recovered, [0, 1, 2])), /set that the receipt does not lead to/);
 });
 
 test("missing blocks and left-over sets are refused", () => {
