@@ -99,6 +99,29 @@ test("a large change goes on over several blocks, each within a third of the wei
   assert.deepEqual((g.query("rules") as unknown as { queue: unknown[] }).queue, []);
 });
 
+test("a planned change waits for its height and holds nothing else up", async () => {
+  const g = await createGovernedLedger({ organizations: ["a", "b", "c", "d", "e"] });
+  const at = g.node.ledger.tip.height + 9;
+  const decide = async (kind: string, content: unknown) => {
+    const { id } = (await g.propose("a", kind, content)).result;
+    await g.approve("b", id as number);
+    const last = await g.approve("c", id as number);
+    assert.equal(last.result.executed, true, last.error);
+  };
+  await decide("member.remove", { ids: ["e/node-1"], at });
+  await decide("member.weights", { members: [{ id: "d/node-1", vote: 1, propose: 5 }] });
+  const { set } = newestSet(state(g));
+  assert.deepEqual(
+    set.members.map(({ propose }) => propose),
+    [1, 1, 1, 5, 1],
+  );
+  const quiet = await g.block();
+  assert.equal(quiet.changed, false, "what is not due keeps no idle ledger awake");
+  while (g.node.ledger.tip.height < at) await g.block();
+  assert.equal(ids(g, at + 1).length, 5);
+  assert.deepEqual(ids(g, at + 2), ["a/node-1", "b/node-1", "c/node-1", "d/node-1"]);
+});
+
 test("limits change by decision at the next height, and a restart finds them", async () => {
   const g = await createGovernedLedger();
   const { id } = (await g.propose("a", "params.change", { params: { blockTransactionsMax: 2 } }))
