@@ -120,3 +120,45 @@ test("reports give standing, and a ready candidate comes in after probation", as
   );
   assert.match(JSON.stringify(why), /reports of epoch/);
 });
+
+test("two of seven neither slander a member down nor vouch a dead candidate up (AT-2.2)", async () => {
+  const orgs = ["a", "b", "c", "d", "e", "f", "g"];
+  const nodes = orgs.map((org) => `${org}/node-1`);
+  const dead = "h/node-1";
+  const g = await createGovernedLedger({
+    organizations: [...orgs, "h"],
+    genesis: {
+      policy: "posr",
+      policyParams: { epochBlocks: EPOCH, probing: 1 },
+      validators: {
+        quorum: "byzantine",
+        members: nodes.map((id) => ({ id, vote: 1, propose: 1 })),
+      },
+    },
+  });
+  assert.equal((await g.ready("h", dead, g.nodeKey("h"))).code, "ok");
+  const liars = ["f/node-1", "g/node-1"];
+  for (let round = 0; round < 3; round++) {
+    const { epoch } = record(g);
+    for (const [i, node] of nodes.entries()) {
+      const targets = [...nodes, dead]
+        .filter((id) => id !== node)
+        .map((id) => {
+          // c is up and the candidate is dead; the liars say the opposite of both.
+          const isUp = liars.includes(node) ? id !== "c/node-1" : id !== dead;
+          return [id, ALL, isUp ? ALL : 0] as const;
+        });
+      const done = await g.call(g.person(orgs[i]!), "presence", "report", { node, epoch, targets });
+      assert.equal(done.code, "ok", done.error);
+    }
+    while (record(g).epoch === epoch) await g.block();
+  }
+  const { accounts } = record(g);
+  assert.ok(nodes.every((id) => accounts.get(id)!.slots.up === ALL));
+  assert.equal(accounts.get(dead)!.slots.counted, ALL);
+  assert.equal(accounts.get(dead)!.slots.up, 0);
+  assert.equal(accounts.get(dead)!.standing, 0);
+  assert.equal(accounts.get("c/node-1")!.standing, accounts.get("a/node-1")!.standing);
+  assert.ok(accounts.get("c/node-1")!.standing > 0);
+  assert.ok(accounts.get("f/node-1")!.reliability < accounts.get("a/node-1")!.reliability);
+});

@@ -356,6 +356,40 @@ describe("policy posr, with probes", () => {
   });
 });
 
+describe("clocks and engines", () => {
+  it("change nothing: only heights and signatures count (AT-2.1, AT-2.4)", () => {
+    const policy = createPosrPolicy(SMALL);
+    const set = setOf(4);
+    const ids = set.members.map((member) => member.id);
+    const play = (offsetMs: number, proposer: string, extra: number) => {
+      let state = policy.initialState!({ height: 1, set });
+      const updates = [];
+      for (let height = 1; height <= 3 * E; height++) {
+        const present = ids.filter((_, i) => i !== 3 || height < E);
+        const outcome = policy.afterBlock!(state, {
+          header: {
+            height,
+            time: 1_700_000_000_000 + height * 1000 + offsetMs,
+            proposer,
+            policyExtra: new Uint8Array(extra),
+          },
+          set,
+          latest: set,
+          votes: [{ height: height - 1, eligible: ids, present }],
+          barred: [],
+        });
+        state = outcome.state;
+        updates.push(outcome.updates);
+      }
+      return { state, updates };
+    };
+    const plain = play(0, idOf(0), 0);
+    assert.ok(plain.updates.some((list) => list.length > 0));
+    assert.deepEqual(play(600_000, idOf(1), 0), plain);
+    assert.deepEqual(play(-600_000, idOf(2), 8), plain);
+  });
+});
+
 describe("explaining a weight (AT-2.6)", () => {
   const leaves = (node: Explained): readonly Explained[] =>
     node.from.length === 0 ? [node] : node.from.flatMap(leaves);
