@@ -32,8 +32,9 @@ async function startAll(network: TestNetworkFolder): Promise<RunningNode[]> {
     startOverMemory(configFile, createMemoryLedgerStore(), () => {}),
   );
   after(async () => {
-    const started = await Promise.allSettled(starting);
-    await Promise.all(started.map((one) => one.status === "fulfilled" && one.value.stop()));
+    for (const one of await Promise.allSettled(starting)) {
+      if (one.status === "fulfilled") await one.value.stop();
+    }
     network.remove();
   });
   const nodes = await Promise.all(starting);
