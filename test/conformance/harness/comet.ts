@@ -85,7 +85,8 @@ export function comet(size: number, failuresMax: number): ConformanceEngine {
     size,
     quorum: "byzantine",
     failuresMax,
-    skip: binary === undefined ? "CometBFT is not in COMETBFT_BIN, PATH or ~/.cache/hanse/bin" : false,
+    skip:
+      binary === undefined ? "CometBFT is not in COMETBFT_BIN, PATH or ~/.cache/hanse/bin" : false,
     // Its votes are between its own processes.
     voteHeight: undefined,
     async create(options) {

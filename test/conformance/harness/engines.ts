@@ -1,6 +1,5 @@
 /** The engines that the suite runs against, each as members in this process. */
 
-import { findFreePorts } from "@hanse/cli";
 import { createEtcdGateway } from "@hanse/etcd";
 import {
   createBuiltinEngine,
@@ -16,7 +15,6 @@ import {
   signMessage,
   verifySignature,
 } from "@hanse/protocol";
-import { createCometCluster } from "../../../packages/cometbft/src/testing/comet-ledgers.ts";
 import { createEtcdEngineOf } from "../../../packages/etcd/src/testing/etcd-ledgers.ts";
 import { createMemoryEtcd } from "../../../packages/etcd/src/testing/memory-etcd.ts";
 import { decodeMessage as decodeEtcdMessage } from "../../../packages/etcd/src/wire/messages.ts";
@@ -27,11 +25,8 @@ import {
   type LedgerCluster,
   realClock,
 } from "../../../packages/ledger/src/testing/ledger-cluster.ts";
-import { provideCometbft } from "../../../scripts/install-cometbft.ts";
 import { ETCD_MISSING } from "../../e2e/harness/etcd.ts";
 import { startEtcd } from "./etcd-server.ts";
-
-const cometbft = await provideCometbft();
 
 export interface ConformanceEngine {
   readonly name: string;
@@ -174,20 +169,5 @@ export const realEtcd: ConformanceEngine = {
         for (const gateway of gateways) gateway.close();
       },
     };
-  },
-};
-
-/** CometBFT's votes travel between its own processes, unseen here. */
-const comet: ConformanceEngine = {
-  name: "CometBFT, 4",
-  size: 4,
-  quorum: "byzantine",
-  failuresMax: 1,
-  skip: "missing" in cometbft ? cometbft.missing : false,
-  voteHeight: undefined,
-  async create(options) {
-    const binary = "binary" in cometbft ? cometbft.binary : "";
-    const ports = await findFreePorts(8, 27_000 + (process.pid % 200) * 20);
-    return createCometCluster({ binary, size: 4, ports }, options);
   },
 };
