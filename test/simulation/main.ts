@@ -80,6 +80,12 @@ let virtualMs = 0;
 const begin = Date.now();
 let shown = begin;
 
+/** Ctrl-C: no more seeds are begun; those under way and the summary still come. */
+let interrupted = false;
+process.once("SIGINT", () => {
+  interrupted = true;
+});
+
 function take(result: RunResult): boolean {
   done++;
   heights += result.heights;
@@ -93,12 +99,12 @@ function take(result: RunResult): boolean {
     shown = Date.now();
     say(`${done} of ${count} seeds, ${failures.length} failed`);
   }
-  return false;
+  return interrupted;
 }
 
 if (values.events || faults !== undefined) {
   const log = values.events ? say : undefined;
-  for (let seed = from; seed < from + count; seed++) {
+  for (let seed = from; seed < from + count && !interrupted; seed++) {
     take(await runSeed({ seed, focus, mutation, faults, log }));
   }
 } else {
