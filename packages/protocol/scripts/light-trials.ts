@@ -2,14 +2,28 @@
 
 import { indicesToBitmap } from "../src/block/certificate.ts";
 import {
+  BLOCK_ID,
   type BlockHeader,
   type Certificate,
+  COMET_FLAGS,
+  COMMIT,
+  type CometProof,
+  cometChainId,
+  cometDataLeaves,
+  cometMembers,
+  cometValidatorsHash,
+  createCometProof,
   createValidatorSet,
+  encodeHeader,
   equalBytes,
   evidenceRoot,
   type Hash,
+  HEADER,
+  hashCometHeader,
   hashHeader,
   type LightBlock,
+  merkleRoot,
+  precommitMessage,
   type QcProof,
   sha256,
   signMessage,
@@ -75,6 +89,35 @@ export function trialProof(
   } as const;
   const vote = { ...subject, blockHash: hashHeader(header) };
   return { kind: "qc", header, certificate: trialCertificate(vote, set, signers) };
+}
+
+/** What CometBFT's members sign for a header without transactions. */
+export function trialCometProof(
+  header: BlockHeader,
+  set: ValidatorSet,
+  { round = 0, mute = [] }: { readonly round?: number; readonly mute?: readonly number[] } = {},
+): CometProof {
+  const members = cometMembers(set);
+  const comet = HEADER.create({
+    version: { block: 11, app: 0 },
+    chainId: cometChainId(header.ledgerId, header.engineEpoch),
+    height: header.height,
+    time: { seconds: 1_760_000_000, nanos: 5 },
+    dataHash: merkleRoot(cometDataLeaves([encodeHeader(header)])),
+    validatorsHash: cometValidatorsHash(members),
+  });
+  const hash = hashCometHeader(comet);
+  const blockId = BLOCK_ID.create({ hash, partSetHeader: { total: 1, hash: ZERO_HASH } });
+  const commit = COMMIT.create({ height: header.height, round, blockId });
+  const signatures = members.map(({ address, id, place }, i) => {
+    const timestamp = { seconds: 1_760_000_000 + i, nanos: i };
+    const message = precommitMessage(commit, timestamp, comet.chainId);
+    const flag = mute.includes(place) ? COMET_FLAGS.nil : COMET_FLAGS.commit;
+    const signature = signMessage(namedKeyPair(id), message);
+    return { flag, validatorAddress: address, timestamp, signature };
+  });
+  const signed = { header: comet, commit: { ...commit, signatures } };
+  return createCometProof({ header, transactions: [] }, signed, set);
 }
 
 export interface TrialLedger {

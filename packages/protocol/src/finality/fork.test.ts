@@ -5,6 +5,7 @@ import fc from "fast-check";
 import {
   createTrialLedger,
   trialCertificate,
+  trialCometProof,
   trialProof,
   trialSet,
 } from "../../scripts/light-trials.ts";
@@ -103,7 +104,7 @@ test("two views: one question after the other, until the pair is there", () => {
   );
 });
 
-test("other engines: attested twice; epochs; one member under two engines", () => {
+test("other engines: attested or committed twice; rounds; epochs; two engines", () => {
   const attest = (header: BlockHeader, places: readonly number[]): AttestedProof => {
     const stateRoot = sha256(utf8("state"));
     const { ledgerId, engineEpoch, height } = header;
@@ -124,6 +125,16 @@ test("other engines: attested twice; epochs; one member under two engines", () =
     namesOf(both(attest(ONE, [0, 1, 2]), proof(OTHER, 0, [1, 2, 3]))),
     "b twoEngines c twoEngines",
   );
+  const comet = (header: BlockHeader, round: number, mute: number) =>
+    trialCometProof(header, SET, { round, mute: [mute] });
+  assert.equal(
+    namesOf(both(comet(ONE, 2, 3), comet(OTHER, 2, 0))),
+    "b doublePrecommit c doublePrecommit",
+  );
+  const rounds = both(comet(ONE, 2, 3), comet(OTHER, 5, 0));
+  assert.ok(rounds.ok, rounds.reason);
+  assert.match(rounds.facts?.unattributable ?? "", /rounds differ/);
+  assert.deepEqual(rounds.facts?.liars, []);
   const later = { ...OTHER, engineEpoch: 1 };
   const epochs = judge([proof(ONE, 0, [0, 1, 2]), proof(later, 0, [1, 2, 3])]);
   assert.ok(epochs.ok);
