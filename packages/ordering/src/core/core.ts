@@ -236,8 +236,14 @@ function dispatch(s: CoreState, event: CoreEvent): void {
       return;
     case "quarantine":
       s.voteFrom = event.until;
-      if (event.until === undefined) pauseView(s);
-      else resumeView(s);
+      if (event.until === undefined) {
+        pauseView(s);
+        return;
+      }
+      // The log begins anew: what it knew of sets and eras goes before any vote.
+      for (const { height, set } of s.sets) persist(s, { t: "set", height, set });
+      for (const { rule: _, ...era } of s.eras) persist(s, { ...era, t: "era" });
+      resumeView(s);
   }
 }
 

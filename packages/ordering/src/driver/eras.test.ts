@@ -55,6 +55,11 @@ describe("engine switch", () => {
     assert.equal(rig.nodes[2]!.engine.status().quarantined, "signing-state-missing");
     await rig.decide(3, "again");
     await rig.advance(5_000);
+    assert.equal(rig.nodes[2]!.engine.status().quarantined, undefined);
+    // Its new log knows sets and eras again.
+    await rig.start(2);
+    await rig.decide(2, "and again");
+    await rig.advance(5_000);
     for (const node of rig.nodes) {
       assert.equal(node.ledger.heights.length, rig.height, node.id);
       assert.ok(!node.events.some((event) => event.t === "halted"));
