@@ -92,7 +92,7 @@ export const joinSnapshotCase: BenchCase = {
   targets: [{ figure: "join_ratio", atMost: 1.5 }],
   async run(context) {
     const [short, long] = context.quick ? [4_000, 16_000] : [10_000, 1_000_000];
-    const rows = context.quick ? 1_000 : 20_000;
+    const rows = context.quick ? 1_000 : 8_000;
     const first = await measureJoin(context, short!, rows);
     const second = await measureJoin(context, long!, rows);
     return {

@@ -1,24 +1,30 @@
 /** Calls that may not come a second time after some seconds, so that their blocks may be let go. */
 import { encodeCall } from "@hanse/engine-needle";
-import type { CborValue, KeyPair } from "@hanse/protocol";
+import { encodeNativeCall, NATIVE_ENGINE } from "@hanse/modules";
+import type { Bytes, CborValue, KeyPair } from "@hanse/protocol";
 import { createClient } from "@hanse/sdk";
 import { pause } from "./waiting.ts";
 
 export interface ShortLivedCalls {
   /** Resolves when the call is final. @throws HanseError when the contract failed or nobody answers. */
   call(contract: string, params: ReadonlyMap<string, CborValue>): Promise<void>;
+  /** The same for an action of a native module; its result. */
+  act(module: string, action: string, args: Readonly<Record<string, CborValue>>): Promise<string>;
 }
 
 export function createShortLivedCalls(url: string, key: KeyPair, validMs: number): ShortLivedCalls {
   const client = createClient({ url, key, timeoutMs: 15_000, retries: 3 });
+  async function submit(engine: string, payload: Bytes): Promise<string> {
+    const { bytes } = await client.sign({ engine, payload, validUntil: Date.now() + validMs });
+    const { outcome } = await client.submitAndWait(bytes, { timeoutMs: 15_000 });
+    if (outcome.code !== "ok") throw new Error(`${outcome.code}: ${outcome.error}`);
+    return String(outcome.result);
+  }
   return {
     async call(contract, params) {
-      const payload = encodeCall(contract, params);
-      const validUntil = Date.now() + validMs;
-      const { bytes } = await client.sign({ engine: "needle", payload, validUntil });
-      const { outcome } = await client.submitAndWait(bytes, { timeoutMs: 15_000 });
-      if (outcome.code !== "ok") throw new Error(`${contract}: ${outcome.code} ${outcome.error}`);
+      await submit("needle", encodeCall(contract, params));
     },
+    act: (module, action, args) => submit(NATIVE_ENGINE, encodeNativeCall(module, action, args)),
   };
 }
 
