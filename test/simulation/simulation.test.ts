@@ -29,7 +29,7 @@ function describeFailure(result: RunResult, options: string): string {
 }
 
 describe("deterministic simulation", () => {
-  it(`holds every invariant in ${SEEDS} seeds`, { timeout: 600_000 }, async () => {
+  it(`holds every invariant in ${SEEDS} seeds`, { timeout: 840_000 }, async () => {
     const failures: string[] = [];
     let heights = 0;
     let offences = 0;

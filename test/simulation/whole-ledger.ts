@@ -17,6 +17,7 @@ import {
   createNativeEngine,
   createNotesModule,
   createRegistryModule,
+  encodeNativeCall,
   seedGovernance,
   validatorSetAt,
 } from "@hanse/modules";
@@ -33,6 +34,7 @@ import {
   followLightBlock,
   genesisValidatorSet,
   type HanseError,
+  type LightState,
   signMessage,
   toHex,
   trustGenesis,
@@ -44,6 +46,7 @@ import {
   GENESIS_TIME,
   type RigGenesis,
   signNote,
+  signPayload,
 } from "../../packages/ledger/src/testing/ledger-rig.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { type Endpoint, Network } from "./network.ts";
@@ -57,6 +60,8 @@ export interface WholeResult {
   readonly heights: number;
   readonly transactions: number;
   readonly crashes: number;
+  /** Changes of the validator set. */
+  readonly changes: number;
   readonly digest: string;
 }
 
@@ -68,6 +73,8 @@ const HOUR_MS = 3_600_000;
 class Record {
   readonly hashes = new Map<number, string>();
   readonly roots = new Map<number, string>();
+  /** Hashes of the sets that made blocks final. */
+  readonly sets = new Set<string>();
   failure: string | undefined;
   crashes = 0;
 
@@ -282,6 +289,7 @@ class WholeNode {
         later(5, async () => {
           const { height } = decided.block.header;
           record.agree(record.hashes, height, toHex(decided.hash), "blocks");
+          record.sets.add(toHex(decided.block.header.validatorsHash));
           const result = await ledger.finalizeBlock(decided);
           record.agree(record.roots, height, toHex(result.stateRoot), "state roots");
           return result;
@@ -322,6 +330,21 @@ export async function runWhole(seed: number, transactions = 24): Promise<WholeRe
       nonce: BigInt(seed * 1_000 + i),
     });
   });
+  // Governance changes the set meanwhile: one organization proposes, two more approve.
+  const admins = rig.people.filter(({ name }) => name === "admin");
+  const govern = (place: number, action: string, args: Parameters<typeof encodeNativeCall>[2]) => {
+    const payload = encodeNativeCall("governance", action, args);
+    const nonce = BigInt(seed * 1_000 + notes.length);
+    const validUntil = GENESIS_TIME + HOUR_MS;
+    const signed = { ledgerId: rig.ledgerId, validUntil, nonce };
+    notes.push(signPayload(admins[place]!.pair, payload, signed));
+  };
+  for (const [i, propose] of [3, 2].entries()) {
+    const members = [{ id: `${ORGANIZATIONS[3]}/node-1`, vote: 1, propose }];
+    govern(0, "propose", { kind: "member.weights", content: JSON.stringify({ members }) });
+    govern(1, "approve", { proposal: i + 1 });
+    govern(2, "approve", { proposal: i + 1 });
+  }
   const accepted = new Set<number>();
   /** A client: any node that takes the transaction is good; then it waits. */
   const submit = (i: number): void => {
@@ -378,6 +401,7 @@ export async function runWhole(seed: number, transactions = 24): Promise<WholeRe
     heights,
     transactions: accepted.size,
     crashes: record.crashes,
+    changes: record.sets.size - 1,
     digest: world.digest,
   });
   if (failed()) return done(record.failure);
@@ -408,9 +432,12 @@ async function examine(
   }
   for (const node of nodes) {
     const page = await node.ledger!.lightPage({ from: 0, changes: true });
-    const verdict = followLightBlock({ trust: trustGenesis(rig.genesis) }, page.newest);
-    if (!verdict.ok)
-      return `${node.id}: a light client refuses its newest block: ${verdict.reason}`;
+    let state: LightState = { trust: trustGenesis(rig.genesis) };
+    for (const block of [...page.changes, page.newest]) {
+      const verdict = followLightBlock(state, block);
+      if (!verdict.ok) return `${node.id}: a light client refuses ${verdict.reason}`;
+      state = verdict.state;
+    }
   }
   return undefined;
 }
