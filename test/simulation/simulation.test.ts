@@ -47,7 +47,7 @@ describe("deterministic simulation", () => {
   });
 
   it(`gives the same run twice for each of ${SEEDS_TWICE} seeds`, {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const failures: string[] = [];
     await runSeeds(orders(SEEDS_TWICE, "mixed", undefined, true), (result) => {
