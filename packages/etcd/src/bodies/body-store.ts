@@ -13,7 +13,6 @@ import {
   decodeCbor,
   encodeCbor,
   HanseError,
-  type Hash,
   sha256,
   toHex,
 } from "@hanse/protocol";
@@ -21,12 +20,15 @@ import {
 /** Heights above the committed one for which bodies are kept. */
 export const BODY_HEIGHTS_MAX = 16;
 
+/** A decoded block with its hash and bytes; kept decoded, so that it is hashed once. */
+export type Body = ReturnType<typeof bodyFromBytes>;
+
 export interface StoredBody {
-  readonly height: Height;
-  readonly hash: Hash;
   readonly term: number;
-  readonly block: Bytes;
+  readonly body: Body;
 }
+
+const heightOf = ({ body }: StoredBody): Height => body.block.header.height;
 
 const PREFIX = "body-";
 const nameOf = (height: Height, term: number) =>
@@ -44,14 +46,15 @@ export class BodyStore {
     this.#disk = disk;
     for (const name of disk.list()) {
       if (!name.startsWith(PREFIX)) continue;
-      const body = readBody(disk.read(name));
-      const before = body && this.#bodies.get(body.height);
-      if (body === undefined || (before !== undefined && before.term > body.term)) {
+      const stored = readBody(disk.read(name));
+      const before = stored && this.#bodies.get(heightOf(stored));
+      if (stored === undefined || (before !== undefined && before.term > stored.term)) {
         disk.remove(name);
         continue;
       }
-      if (before !== undefined) disk.remove(nameOf(before.height, before.term));
-      this.#bodies.set(body.height, body);
+      const height = heightOf(stored);
+      if (before !== undefined) disk.remove(nameOf(height, before.term));
+      this.#bodies.set(height, stored);
     }
   }
 
@@ -60,27 +63,28 @@ export class BodyStore {
   }
 
   /** Resolves when it is durable. @throws HanseError `ETCD_BODIES` when too many heights are open. */
-  async save(body: StoredBody): Promise<void> {
-    const before = this.#bodies.get(body.height);
-    if (before?.term === body.term) return this.#disk.sync();
+  async save(stored: StoredBody): Promise<void> {
+    const height = heightOf(stored);
+    const before = this.#bodies.get(height);
+    if (before?.term === stored.term) return this.#disk.sync();
     if (before === undefined && this.#bodies.size >= BODY_HEIGHTS_MAX) {
       const message = `bodies of ${BODY_HEIGHTS_MAX} heights wait already`;
       throw new HanseError("ETCD_BODIES", "limit", message);
     }
-    const content = encodeCbor([body.height, body.term, body.block]);
-    this.#disk.append(nameOf(body.height, body.term), encodeCbor([content, sha256(content)]));
-    this.#bodies.set(body.height, body);
+    const content = encodeCbor([height, stored.term, stored.body.bytes]);
+    this.#disk.append(nameOf(height, stored.term), encodeCbor([content, sha256(content)]));
+    this.#bodies.set(height, stored);
     await this.#disk.sync();
     // Only now: before, a crash could have left neither.
-    if (before !== undefined) this.#disk.remove(nameOf(before.height, before.term));
+    if (before !== undefined) this.#disk.remove(nameOf(height, before.term));
   }
 
   /** Forgets what is committed. */
   dropTo(height: Height): void {
-    for (const body of [...this.#bodies.values()]) {
-      if (body.height > height) continue;
-      this.#bodies.delete(body.height);
-      this.#disk.remove(nameOf(body.height, body.term));
+    for (const [at, { term }] of [...this.#bodies]) {
+      if (at > height) continue;
+      this.#bodies.delete(at);
+      this.#disk.remove(nameOf(at, term));
     }
   }
 }
@@ -91,14 +95,11 @@ function readBody(bytes: Bytes | undefined): StoredBody | undefined {
     const inner = asBytes(content, "body.content");
     if (toHex(sha256(inner)) !== toHex(asBytes(sum, "body.sum"))) return undefined;
     const [height, term, block] = asArray(decodeCbor(inner), "body.content", 3);
-    const bytesOfBlock = asBytes(block, "body.block");
-    const body = bodyFromBytes(bytesOfBlock);
-    return {
-      height: asUint(height, "body.height"),
+    const stored = {
       term: asUint(term, "body.term"),
-      hash: body.hash,
-      block: bytesOfBlock,
+      body: bodyFromBytes(asBytes(block, "body.block")),
     };
+    return heightOf(stored) === asUint(height, "body.height") ? stored : undefined;
   } catch {
     return undefined;
   }

@@ -1,9 +1,9 @@
 /** The follower's part: checks what a leader offers and vouches for it once it is on the disk. */
 import { bodyFromBytes } from "@hanse/ordering";
 import { equalBytes, HanseError } from "@hanse/protocol";
-import type { BodyStore } from "../bodies/body-store.ts";
+import type { Body, BodyStore } from "../bodies/body-store.ts";
 import type { WireMessage } from "../wire/messages.ts";
-import type { Body, EtcdEngineOptions } from "./options.ts";
+import type { EtcdEngineOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { isSignedByProposer } from "./record-signature.ts";
 
@@ -84,7 +84,8 @@ export class Acceptor {
     if (kept !== undefined && kept.term === term) {
       // Read back after a start it may not be durable yet.
       await engine.disk.sync();
-      if (equalBytes(kept.hash, body.hash)) send(from, { t: "stored", height, hash: body.hash });
+      if (equalBytes(kept.body.hash, body.hash))
+        send(from, { t: "stored", height, hash: body.hash });
       return;
     }
     const misfit = header.proposer !== from ? `offered by ${from}` : progress.misfit(body.block);
@@ -100,7 +101,7 @@ export class Acceptor {
     if (stopped() || height !== progress.tip.height + 1) return;
     if (!verdict.ok) return onRefused(from, `block ${height}: ${verdict.reason}`);
     try {
-      await bodies.save({ height, hash: body.hash, term, block: body.bytes });
+      await bodies.save({ term, body });
     } catch (error) {
       if (error instanceof HanseError && error.code === "ETCD_BODIES") {
         return onRefused(from, error.message);

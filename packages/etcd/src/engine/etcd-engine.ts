@@ -7,6 +7,7 @@
 import type { EngineEvent, Height, OrderingEngine, OrderingStatus } from "@hanse/ordering";
 import { TokenBuckets } from "@hanse/ordering";
 import { type Bytes, toHanseError } from "@hanse/protocol";
+import type { Body } from "../bodies/body-store.ts";
 import { BodyStore } from "../bodies/body-store.ts";
 import { OrderLog } from "../order/order-log.ts";
 import type { OrderingRecord } from "../order/ordering-record.ts";
@@ -16,7 +17,7 @@ import { Attestations } from "./attestations.ts";
 import { type FetchedBlock, Fetcher } from "./fetcher.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Leadership } from "./leadership.ts";
-import { type Body, DEFAULT_TUNING, type EtcdEngineOptions, type EtcdTuning } from "./options.ts";
+import { DEFAULT_TUNING, type EtcdEngineOptions, type EtcdTuning } from "./options.ts";
 import { OrderFollower } from "./order-follower.ts";
 import { PeerHeights } from "./peer-heights.ts";
 import { type DurableBlock, Progress } from "./progress.ts";
@@ -140,6 +141,7 @@ class EtcdEngine implements OrderingEngine {
       log: this.#log,
       leadership: this.#leadership,
       wait,
+      wake: () => this.wake(),
     });
     this.#acceptor = new Acceptor({
       ...shared,

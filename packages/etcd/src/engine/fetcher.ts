@@ -10,9 +10,9 @@ import {
   type Hash,
   hashHeader,
 } from "@hanse/protocol";
-import type { BodyStore } from "../bodies/body-store.ts";
+import type { Body, BodyStore } from "../bodies/body-store.ts";
 import { RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, type WireMessage } from "../wire/messages.ts";
-import type { Body, EtcdTuning } from "./options.ts";
+import type { EtcdTuning } from "./options.ts";
 
 export interface FetcherOptions {
   readonly blocks: BlockSource;
@@ -49,7 +49,7 @@ export class Fetcher {
   async body(height: Height, hash: Hash, preferred: string): Promise<Body | undefined> {
     const { bodies, tuning, clock, send, wait, stopped } = this.#options;
     const stored = bodies.get(height);
-    if (stored !== undefined && equalBytes(stored.hash, hash)) return bodyFromBytes(stored.block);
+    if (stored !== undefined && equalBytes(stored.body.hash, hash)) return stored.body;
     this.#wanted = { height, hash };
     this.#found = undefined;
     try {
@@ -129,8 +129,8 @@ export class Fetcher {
     }
     const { height, hash } = message;
     const waiting = bodies.get(height);
-    if (waiting !== undefined && equalBytes(waiting.hash, hash)) {
-      send(peer, { t: "block", block: waiting.block });
+    if (waiting !== undefined && equalBytes(waiting.body.hash, hash)) {
+      send(peer, { t: "block", block: waiting.body.bytes });
       return;
     }
     const [stored] = await blocks.blocks(height, height, 1);

@@ -1,7 +1,6 @@
 /** What the engine is given, and the bounds it works within. */
 import type {
   BlockSource,
-  bodyFromBytes,
   Clock,
   Disk,
   EngineEvent,
@@ -12,9 +11,6 @@ import type {
 } from "@hanse/ordering";
 import type { Bytes, Hash, PublicKey, ValidatorSet } from "@hanse/protocol";
 import type { EtcdApi } from "../gateway/etcd-api.ts";
-
-/** A decoded block with its hash and bytes. */
-export type Body = ReturnType<typeof bodyFromBytes>;
 
 export interface EtcdEngineOptions {
   readonly ledgerId: Hash;

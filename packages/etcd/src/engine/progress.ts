@@ -19,7 +19,8 @@ import {
   type ValidatorSet,
   ZERO_HASH,
 } from "@hanse/protocol";
-import type { Body, EtcdEngineOptions } from "./options.ts";
+import type { Body } from "../bodies/body-store.ts";
+import type { EtcdEngineOptions } from "./options.ts";
 
 /** Heights whose sets are remembered, for proofs that come late. */
 const SETS_REMEMBERED_MAX = 512;

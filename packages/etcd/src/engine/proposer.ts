@@ -2,13 +2,13 @@
 import type { Height } from "@hanse/ordering";
 import { bodyFromBytes } from "@hanse/ordering";
 import { encodeBlock, equalBytes, type Hash } from "@hanse/protocol";
-import type { BodyStore } from "../bodies/body-store.ts";
+import type { Body, BodyStore } from "../bodies/body-store.ts";
 import type { OrderLog } from "../order/order-log.ts";
 import { type OrderingRecord, orderedMessage } from "../order/ordering-record.ts";
 import type { WireMessage } from "../wire/messages.ts";
 import { proofWeightMin } from "./attestations.ts";
 import type { Leadership } from "./leadership.ts";
-import type { Body, EtcdEngineOptions, EtcdTuning } from "./options.ts";
+import type { EtcdEngineOptions, EtcdTuning } from "./options.ts";
 import type { Progress } from "./progress.ts";
 
 export interface ProposerOptions {
@@ -23,6 +23,7 @@ export interface ProposerOptions {
   readonly send: (to: string | "all", message: WireMessage) => void;
   /** Resolves after the pause, or as soon as something happened. */
   readonly wait: (ms: number) => Promise<void>;
+  readonly wake: () => void;
 }
 
 interface Offer {
@@ -30,6 +31,8 @@ interface Offer {
   readonly record: OrderingRecord;
   /** Members that have the body on their disks. */
   readonly stored: Set<string>;
+  /** Why our own disk does not have it. */
+  failed: unknown;
 }
 
 export type ProposalOutcome =
@@ -76,7 +79,7 @@ export class Proposer {
       this.#offer = undefined;
       const body = await this.#build(height);
       if (body === undefined) return { kind: "idle" };
-      await this.#keep(body, term.revision);
+      this.#keep(body, term.revision);
     }
     const offer = this.#offer!;
     const isLost = () => stopped() || leadership.held?.revision !== term.revision;
@@ -112,8 +115,8 @@ export class Proposer {
     return bodyFromBytes(encodeBlock(block));
   }
 
-  async #keep(body: Body, term: number): Promise<void> {
-    const { engine, engineEpoch, bodies } = this.#options;
+  #keep(body: Body, term: number): void {
+    const { engine, engineEpoch, bodies, wake } = this.#options;
     const { header } = body.block;
     const { height } = header;
     const signature = engine.sign(
@@ -125,9 +128,20 @@ export class Proposer {
         blockHash: body.hash,
       }),
     );
-    await bodies.save({ height, hash: body.hash, term, block: body.bytes });
     const record = { header, hash: body.hash, term, signature };
-    this.#offer = { body, record, stored: new Set([engine.transport.self]) };
+    const offer: Offer = { body, record, stored: new Set(), failed: undefined };
+    this.#offer = offer;
+    // Beside the sending: no other block can stand here in this term, whatever a crash leaves.
+    bodies.save({ term, body }).then(
+      () => {
+        offer.stored.add(engine.transport.self);
+        wake();
+      },
+      (error: unknown) => {
+        offer.failed = error;
+        wake();
+      },
+    );
   }
 
   /** Until enough weight keeps the body; false when the lead is lost or nobody answers for too long. */
@@ -143,13 +157,16 @@ export class Proposer {
     for (;;) {
       let weight = 0;
       for (const { id, vote } of set.members) if (offer.stored.has(id)) weight += vote;
+      if (offer.failed !== undefined) throw offer.failed;
       if (weight >= least) return true;
       const now = engine.clock.now();
       if (isLost() || now - began > tuning.resignAfterMs) return false;
       if (sentAt === undefined || now - sentAt >= pauseMs) {
         if (sentAt === undefined) send("all", message);
         else {
-          for (const { id } of set.members) if (!offer.stored.has(id)) send(id, message);
+          for (const { id } of set.members) {
+            if (id !== engine.transport.self && !offer.stored.has(id)) send(id, message);
+          }
           pauseMs *= 2;
         }
         sentAt = now;
