@@ -7,6 +7,7 @@ import type {
   Bytes,
   Certificate,
   Hash,
+  PublicKey,
   ValidatorId,
   ValidatorSet,
   VoteKind,
@@ -259,6 +260,8 @@ export type Mutation = (typeof MUTATIONS)[number];
 
 export interface CoreConfig {
   readonly self: ValidatorId;
+  /** The key that `sign` signs with; absent: whatever key the set has for `self`. */
+  readonly publicKey?: PublicKey;
   readonly ledgerId: Hash;
   readonly timeouts: Timeouts;
   /** Least pause between the times of two blocks, milliseconds. */

@@ -3,8 +3,10 @@ import {
   type Bytes,
   type Certificate,
   encodeCertificate,
+  equalBytes,
   quorumWeight,
   toHex,
+  type ValidatorInfo,
   type ValidatorSet,
   type VoteKind,
 } from "@hanse/protocol";
@@ -137,6 +139,13 @@ export function quorumOf(state: Pick<CoreState, "mutation">, set: ValidatorSet):
   return state.mutation === "quorum-one-too-small" ? Math.max(1, quorum - 1) : quorum;
 }
 
+/** A member of our name with another key is who we were before, or will be: not us at this height. */
+function isOwn({ self, publicKey }: CoreConfig, { id, key }: ValidatorInfo): boolean {
+  if (id !== self) return false;
+  if (publicKey === undefined) return true;
+  return key.algorithm === publicKey.algorithm && equalBytes(key.bytes, publicKey.bytes);
+}
+
 export function createHeight(
   state: Pick<CoreState, "config" | "mutation" | "sets" | "eras">,
   at: Pick<HeightState, "height" | "parent" | "lastCert" | "lastSetChangeHeight" | "proofDue">,
@@ -149,7 +158,7 @@ export function createHeight(
     set,
     nextSet: setAt(state, at.height + 1),
     quorum: quorumOf(state, set),
-    self: set.members.findIndex((member) => member.id === state.config.self),
+    self: set.members.findIndex((member) => isOwn(state.config, member)),
     phase: era.kind === "builtin" ? "voting" : "handedOver",
     active: false,
     activeForOthers: false,

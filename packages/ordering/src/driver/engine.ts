@@ -63,6 +63,7 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     this.candidates = new CandidateBlocks(this);
     this.core = createCore({
       self: options.signer.id,
+      publicKey: options.signer.publicKey,
       ledgerId: options.ledgerId,
       timeouts: { ...LAN_TIMEOUTS, ...options.timeouts },
       // Governance may change it: read anew for every block.
