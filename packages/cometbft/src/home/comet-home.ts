@@ -52,9 +52,12 @@ export interface CometHome {
   readonly blockIntervalMs: number;
 }
 
-/** A wait for a proposal or for votes; longer in each further round. */
-const TIMEOUT_MS = 500;
-const TIMEOUT_STEP_MS = 250;
+/** A wait for a proposal and for votes; longer in each further round. */
+const PROPOSE_MS = 1_000;
+const VOTES_MS = 500;
+const STEP_MS = 500;
+/** CometBFT's own 5 MB/s per peer would make a large block miss its round. */
+const PEER_BYTES_PER_SECOND = 50_000_000;
 /** Pause after a decision for the votes that are still on their way. */
 const COMMIT_PAUSE_MS = 20;
 
@@ -97,6 +100,8 @@ pex = false
 addr_book_strict = false
 allow_duplicate_ip = true
 flush_throttle_timeout = "10ms"
+send_rate = ${PEER_BYTES_PER_SECOND}
+recv_rate = ${PEER_BYTES_PER_SECOND}
 
 [mempool]
 # Holds the node's own bell and nothing else: transactions are kept and spread by the node.
@@ -109,12 +114,12 @@ cache_size = 256
 enable = false
 
 [consensus]
-timeout_propose = "${TIMEOUT_MS}ms"
-timeout_propose_delta = "${TIMEOUT_STEP_MS}ms"
-timeout_prevote = "${TIMEOUT_MS}ms"
-timeout_prevote_delta = "${TIMEOUT_STEP_MS}ms"
-timeout_precommit = "${TIMEOUT_MS}ms"
-timeout_precommit_delta = "${TIMEOUT_STEP_MS}ms"
+timeout_propose = "${PROPOSE_MS}ms"
+timeout_propose_delta = "${STEP_MS}ms"
+timeout_prevote = "${VOTES_MS}ms"
+timeout_prevote_delta = "${STEP_MS}ms"
+timeout_precommit = "${VOTES_MS}ms"
+timeout_precommit_delta = "${STEP_MS}ms"
 timeout_commit = "${Math.max(COMMIT_PAUSE_MS, blockIntervalMs)}ms"
 # An idle ledger is silent; a changed state gets one more block, which certifies it.
 create_empty_blocks = false
