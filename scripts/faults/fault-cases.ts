@@ -5,8 +5,19 @@ import path from "node:path";
 import { compareNodes, probeNode, readNetworkStatus } from "@hanse/cli";
 import type { EntryLoad } from "../../test/e2e/harness/entry-load.ts";
 import { pause, waitFor } from "../../test/e2e/harness/waiting.ts";
+import { startDelayProxy } from "./delay-proxy.ts";
 import { type FaultNetwork, fillDisk } from "./fault-network.ts";
-import { clearRules, dropTo, loseFromOthers, setRules, slowFromOthers } from "./namespaces.ts";
+import {
+  addressOf,
+  clearRules,
+  dropTo,
+  loseFromOthers,
+  NETWORK_PORT,
+  OWN_ADDRESS,
+  redirect,
+  setRules,
+  slowFromOthers,
+} from "./namespaces.ts";
 
 export interface CaseContext {
   readonly network: FaultNetwork;
@@ -131,6 +142,31 @@ export const FAULT_CASES: readonly FaultCase[] = [
       setRules(VICTIM, { in: slowFromOthers(64) });
       await othersGoOn(context);
       await heal();
+    },
+  },
+  {
+    name: "delay",
+    what: "the line to one node is 150 ms long, each way",
+    async run(context) {
+      const target = { host: addressOf(VICTIM), port: NETWORK_PORT };
+      const proxy = await startDelayProxy({ host: OWN_ADDRESS, target, delayMs: 150 });
+      try {
+        for (const node of OTHERS) redirect(node, VICTIM, proxy.port);
+        // Standing links stay as they are: only after a cut they are made anew, over the long line.
+        setRules(VICTIM, { out: dropTo(OTHERS) });
+        for (const node of OTHERS) setRules(node, { out: dropTo([VICTIM]) });
+        await pause(FAULT_MS);
+        await heal();
+        await waitFor("links over the long line", async () => proxy.passed > 10_000);
+        const before = (await committedHeight(context.network, VICTIM)) ?? 0;
+        await othersGoOn(context);
+        const follows = async () =>
+          ((await committedHeight(context.network, VICTIM)) ?? 0) > before + 3;
+        await waitFor("the one at the end of the line follows", follows);
+      } finally {
+        for (const node of OTHERS) redirect(node, VICTIM, 0);
+        await proxy.stop();
+      }
     },
   },
   {

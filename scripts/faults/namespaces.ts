@@ -103,6 +103,17 @@ export function setRules(node: number, rules: { in?: readonly string[]; out?: re
 
 export const clearRules = (node: number) => setRules(node, {});
 
+/** New connections of a node to another's network port go to a port of the program instead; 0 = no more. */
+export function redirect(node: number, to: number, port: number): void {
+  const rule = `ip daddr ${addressOf(to)} tcp dport ${NETWORK_PORT} dnat to ${OWN_ADDRESS}:${port}`;
+  const chain = `chain output { type nat hook output priority -100; ${port === 0 ? "" : rule}\n}`;
+  run(
+    "ip",
+    ["netns", "exec", namespaceOf(node), "nft", "-f", "-"],
+    `table ip detour\ndelete table ip detour\ntable ip detour {\n${chain}\n}\n`,
+  );
+}
+
 /** Packets to these nodes vanish. */
 export const dropTo = (nodes: readonly number[]) =>
   nodes.map((node) => `ip daddr ${addressOf(node)} drop`);
