@@ -66,6 +66,9 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
   let stopped = false;
   let finishing = false;
   let fetchedHeight = 0;
+  let endPause = () => {};
+  /** A snapshot that cannot be completed is told once. */
+  let toldHeight = 0;
   /** Behind so far, or so pruned, that blocks do not help. */
   let wanted: "far" | "pruned" | undefined;
 
@@ -166,7 +169,13 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
         if (stopped || code === "STORAGE_CLOSED") return;
         parts.count("failed");
         log.error({ height, code }, `a snapshot could not be written: ${message}`);
-        await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+        await new Promise<void>((resolve) => {
+          const timer = clock.setTimer(RETRY_MS, resolve);
+          endPause = () => {
+            timer.cancel();
+            resolve();
+          };
+        });
       }
     }
   }
@@ -175,8 +184,10 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
   async function finish(): Promise<void> {
     if (finishing || stopped) return;
     finishing = true;
+    let height = 0;
     try {
       for (const content of folder.pending) {
+        height = content.height;
         const chain = await collectHeaderChain(parts, content.height + 1);
         const own = await reads.block(content.height);
         if (chain === undefined || own === undefined || own.certificate.length === 0) continue;
@@ -185,7 +196,8 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
         log.info({ height: content.height }, "a snapshot is offered");
       }
     } catch (thrown) {
-      log.error({ err: thrown }, "a snapshot could not be completed");
+      if (toldHeight !== height) log.error({ height, err: thrown }, "a snapshot is not offered");
+      toldHeight = height;
     } finally {
       finishing = false;
     }
@@ -216,6 +228,7 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
     },
     stop() {
       stopped = true;
+      endPause();
       serve.stop();
       fetch.stop();
     },

@@ -259,3 +259,39 @@ test("a peer that floods is answered a bounded number of times", async () => {
   assert.equal(answers, 8);
   assert.equal(flooded, 992);
 });
+
+test("a snapshot whose holders are gone is given up for another", async () => {
+  const first = sampleSnapshot(9, [set]);
+  const second = sampleSnapshot(5, [set]);
+  let isGone = false;
+  const scene = createScene({
+    a: {
+      sample: first,
+      bend: (answer) => {
+        if (answer.t === "chunk") isGone = true;
+        if (!isGone) return answer;
+        return answer.t === "offers" ? { ...answer, offers: [] } : undefined;
+      },
+    },
+    b: { sample: second },
+  });
+  scene.fetch.begin(0);
+  await scene.run(120_000, scene.isComplete);
+  scene.assertWhole(second);
+  assert.ok(!scene.fetch.running);
+});
+
+test("a lost link gives its chunks back", async () => {
+  const sample = sampleSnapshot(5, [set]);
+  let isDown = true;
+  const scene = createScene({
+    a: { sample, bend: (answer) => (answer.t === "chunk" && isDown ? undefined : answer) },
+  });
+  scene.fetch.begin(0);
+  await scene.run(2_000, () => scene.events.some((event) => event.t === "began"));
+  scene.fetch.peerLost("a");
+  isDown = false;
+  await scene.run(5_000, scene.isComplete);
+  scene.assertWhole(sample);
+  assert.deepEqual(scene.codes(), [], "a lost link is no fault");
+});
