@@ -53,7 +53,7 @@ export interface AttestationsOptions
   /** Enough weight attests; resolves when the proof is durable. */
   readonly prove: (proof: AttestedProof) => Promise<void>;
   /** A member attests something else than what this node has. */
-  readonly onContradiction: (member: string, height: Height, message: string) => void;
+  readonly onContradiction: (message: string) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -156,8 +156,6 @@ export class Attestations {
       if (holds !== true) return;
       if (!equalBytes(blockHash, durable.hash) || !equalBytes(stateRoot, durable.stateRoot)) {
         onContradiction(
-          member,
-          height,
           `${member} attests block ${toHex(blockHash)} and state ${toHex(stateRoot)} at height ${height}; ` +
             `this node has ${toHex(durable.hash)} and ${toHex(durable.stateRoot)}`,
         );

@@ -7,12 +7,14 @@ import test from "node:test";
 import {
   decodeBlock,
   decodeFinalityProof,
+  encodeBlock,
   genesisValidatorSet,
   toHex,
   verifyAttestedProof,
 } from "@hanse/protocol";
-import { until } from "../../../ledger/src/testing/ledger-cluster.ts";
+import { Life, until } from "../../../ledger/src/testing/ledger-cluster.ts";
 import { createEtcdCluster, type EtcdCluster } from "../testing/etcd-ledgers.ts";
+import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
 
 const alive = ({ members }: EtcdCluster) => members.filter(({ life }) => !life.dead);
 const leaderOf = (cluster: EtcdCluster) =>
@@ -188,6 +190,42 @@ test("all members lose power at once: what was final is there again", () =>
     await assertOneRecord(cluster);
     assert.ok(cluster.members[0]!.node.ledger.tip.height > root);
     await assertProven(cluster);
+  }));
+
+test("offers, words and answers of a stranger change nothing", () =>
+  withCluster(3, async (cluster) => {
+    await cluster.submit(0, "first");
+    await assertOneRecord(cluster);
+    const stranger = cluster.hub.connect("stranger/node-1", new Life());
+    const { height } = cluster.members[0]!.node.ledger.tip;
+    const stored = (await cluster.members[0]!.store.block(height))!;
+    const { header, ...rest } = decodeBlock(stored.bytes);
+    const next = { ...header, height: height + 1, parentHash: stored.hash };
+    const forged = [next, { ...next, proposer: "stranger/node-1" }].map((made) =>
+      encodeBlock({ header: made, ...rest }),
+    );
+    const hash = new Uint8Array(32);
+    const signature = new Uint8Array(64);
+    const messages: WireMessage[] = [
+      ...forged.map((block): WireMessage => ({ t: "offer", term: 1_000_000, block, signature })),
+      { t: "stored", height: height + 1, hash },
+      { t: "block", block: forged[0]! },
+      { t: "range", from: height + 1, blocks: [{ block: forged[0]!, proof: hash }] },
+      { t: "attest", height: height + 1, blockHash: hash, stateRoot: hash, signature },
+      { t: "attest", height: 2 ** 40, blockHash: hash, stateRoot: hash, signature },
+      { t: "status", height: 2 ** 40 },
+      { t: "getAttestations", from: 2 ** 40, to: 2 ** 40 },
+    ];
+    for (let round = 0; round < 300; round++) {
+      for (const message of messages) {
+        stranger.broadcast(channelOf(message), encodeMessage(0, message));
+      }
+    }
+    for (let i = 0; i < 4; i++) await cluster.submit(i % 3, `note-${i}`);
+    await assertOneRecord(cluster);
+    await assertProven(cluster);
+    const told = cluster.members[0]!.events.filter((e) => e.t === "alarm");
+    assert.ok(told.length >= 1 && told.length < 5, `${told.length} alarms`);
   }));
 
 test("records go when every member has them; who was away longer catches up from the others", () =>

@@ -45,7 +45,8 @@ class EtcdEngine implements OrderingEngine {
   readonly #leadership: Leadership;
   readonly #proofs: ProofExchange;
   readonly #wakeUp: WakeUp;
-  readonly #buckets: TokenBuckets;
+  readonly #requests: TokenBuckets;
+  readonly #messages: TokenBuckets;
   readonly #housekeeping: Housekeeping;
   #progress!: Progress;
   #bodies!: BodyStore;
@@ -86,13 +87,12 @@ class EtcdEngine implements OrderingEngine {
       tuning: this.#tuning,
       onLost: () => this.wake(),
     });
-    const onAlarm = (code: string, message: string) => this.#report({ t: "alarm", code, message });
     this.#housekeeping = new Housekeeping({
       etcd,
       log: this.#log,
       clock,
       tuning: this.#tuning,
-      onAlarm,
+      onAlarm: (code, message) => this.#report({ t: "alarm", code, message }),
     });
     const attestations = new Attestations({
       ledgerId,
@@ -101,7 +101,7 @@ class EtcdEngine implements OrderingEngine {
       sign: options.sign,
       verify: options.verify,
       prove: (proof) => options.app.prove(proof),
-      onContradiction: (_member, _height, message) => onAlarm("ETCD_CONTRADICTION", message),
+      onContradiction: (message) => this.#onTrouble("ETCD_CONTRADICTION", message),
       onFailure: (error) => this.#fail("ETCD_PROOF", error),
     });
     this.#proofs = new ProofExchange({
@@ -110,7 +110,8 @@ class EtcdEngine implements OrderingEngine {
       attestations,
       send: (to, message) => this.#send(to, message),
     });
-    this.#buckets = new TokenBuckets(clock, this.#tuning.requestsPerSecond);
+    this.#requests = new TokenBuckets(clock, this.#tuning.requestsPerSecond);
+    this.#messages = new TokenBuckets(clock, this.#tuning.messagesPerSecond);
   }
 
   async start(): Promise<void> {
@@ -145,8 +146,7 @@ class EtcdEngine implements OrderingEngine {
     });
     this.#acceptor = new Acceptor({
       ...shared,
-      onRefused: (proposer, reason) =>
-        this.#report({ t: "alarm", code: "ETCD_OFFER", message: `${proposer}: ${reason}` }),
+      onRefused: (proposer, reason) => this.#onTrouble("ETCD_OFFER", `${proposer}: ${reason}`),
     });
     this.#fetcher = new Fetcher({
       blocks,
@@ -210,12 +210,13 @@ class EtcdEngine implements OrderingEngine {
     const progress: Progress | undefined = this.#progress;
     const since = this.#activeSince;
     const stalled = since !== undefined && clock.now() - since >= this.#tuning.stalledAfterMs;
-    const isMember = progress?.set.members.some(({ id }) => id === this.#self) ?? false;
+    const isMember = progress?.set.members.some(({ id }) => id === this.#self) === true;
+    const role = this.#leadership.held === undefined ? "follower" : "leader";
     const height = progress?.tip.height ?? 0;
     return {
       height,
       view: 0,
-      role: !isMember ? "observer" : this.#leadership.held !== undefined ? "leader" : "follower",
+      role: isMember ? role : "observer",
       syncing: (this.#order?.height ?? 0) > height + 1,
       quarantined: this.#halted,
       stalledSince: stalled ? since : undefined,
@@ -314,11 +315,7 @@ class EtcdEngine implements OrderingEngine {
         this.#order.expire();
         return 0;
       case "alone":
-        this.#report({
-          t: "alarm",
-          code: "ETCD_ALONE",
-          message: "too few members keep this node's block; it gives the lead away",
-        });
+        this.#onTrouble("ETCD_ALONE", "too few members keep this node's block; it leads no more");
         await this.#leadership.resign(this.#tuning.penaltyMs);
         return 0;
     }
@@ -411,6 +408,7 @@ class EtcdEngine implements OrderingEngine {
   }
 
   #receive(from: string, bytes: Bytes): void {
+    if (!this.#messages.take(from)) return;
     const message = decodeMessage(this.#engineEpoch, bytes);
     if (message === undefined) return;
     switch (message.t) {
@@ -431,10 +429,10 @@ class EtcdEngine implements OrderingEngine {
         break;
       case "getBlock":
       case "getRange":
-        if (this.#buckets.take(from)) this.#background(this.#fetcher.answer(from, message));
+        if (this.#requests.take(from)) this.#background(this.#fetcher.answer(from, message));
         break;
       case "getAttestations":
-        if (this.#buckets.take(from)) {
+        if (this.#requests.take(from)) {
           this.#background(this.#proofs.answer(from, message.from, message.to));
         }
         break;
@@ -476,8 +474,7 @@ class EtcdEngine implements OrderingEngine {
 
   #watchActivity(): void {
     const busy = this.#options.app.hasWork() || this.#order.height > this.#progress.tip.height;
-    if (!busy) this.#activeSince = undefined;
-    else this.#activeSince ??= this.#options.clock.now();
+    this.#activeSince = busy ? (this.#activeSince ?? this.#options.clock.now()) : undefined;
   }
 
   #sleep(ms: number): Promise<void> {

@@ -76,6 +76,8 @@ export interface EtcdTuning {
   readonly recordsKeptMax: number;
   /** Requests (block, range, attestations) one peer may make per second. */
   readonly requestsPerSecond: number;
+  /** Messages of one peer that are read per second; more are dropped, and come again. */
+  readonly messagesPerSecond: number;
 }
 
 export const DEFAULT_TUNING: EtcdTuning = {
@@ -92,6 +94,7 @@ export const DEFAULT_TUNING: EtcdTuning = {
   housekeepingMs: 30_000,
   recordsKeptMax: 10_000,
   requestsPerSecond: 50,
+  messagesPerSecond: 1_000,
 };
 
 /** Fail-stop of the engine: no lead, no execution after it. */
