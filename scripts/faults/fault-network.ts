@@ -25,7 +25,7 @@ import { addressOf, NETWORK_PORT, namespaceOf } from "./namespaces.ts";
 const API_PORT = 7070;
 const PROGRAM = path.join(import.meta.dirname, "../../packages/node/src/main.ts");
 const REQUEST_TIMEOUT_MS = 20_000;
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 
 export interface FaultNetwork extends TestNetwork {
   start(...nodes: readonly number[]): Promise<void>;

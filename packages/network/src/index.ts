@@ -21,7 +21,7 @@ export {
   type RelayedTransportOptions,
 } from "./relay/relayed-transport.ts";
 export { electRelays, type NodeFacts, nextTerms } from "./topology/election.ts";
-export { type Overlay, planOverlay } from "./topology/overlay.ts";
+export { type LinkPlan, planLinks } from "./topology/link-plan.ts";
 export { planTerm, TERM_BLOCKS, termOf } from "./topology/terms.ts";
 export type { SocketAddress } from "./transport/address.ts";
 export type { Carrier } from "./transport/carrier.ts";

@@ -1,14 +1,14 @@
 /**
  * Goal: fifty nodes of which most cannot be dialed reach one another over elected relays; no relay
  * carries much of it, none can silence or forge anybody, and the loss of one organization's relays
- * is not felt. Method: the production transport and overlay, links in memory under virtual time.
+ * is not felt. Method: the production transport and plan, links in memory under virtual time.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Channel, Clock, Transport } from "@hanse/ordering";
 import { type Bytes, concatBytes, equalBytes, sha256, utf8 } from "@hanse/protocol";
 import type { NodeFacts } from "../topology/election.ts";
-import { type Overlay, planOverlay } from "../topology/overlay.ts";
+import { type LinkPlan, planLinks } from "../topology/link-plan.ts";
 import { decodeEnvelope, encodeEnvelope, encodeEnvelopeBody } from "./envelope.ts";
 import type { EnvelopeLinks } from "./envelope-links.ts";
 import { AWAY_MS, createRelayedTransport, type RelayedTransport } from "./relayed-transport.ts";
@@ -74,20 +74,20 @@ class MemoryNetwork {
   readonly suppressors = new Set<string>();
   /** Everything that went over any link. */
   spied: Bytes[] | undefined;
-  overlay: Overlay;
+  plan: LinkPlan;
 
-  constructor(facts: readonly NodeFacts[], overlay: Overlay) {
-    this.overlay = overlay;
+  constructor(facts: readonly NodeFacts[], plan: LinkPlan) {
+    this.plan = plan;
     const clock: Clock = {
       now: () => this.world.now,
       setTimer: (ms, fire) => this.world.schedule(ms, fire),
     };
     for (const { id } of facts) this.nodes.set(id, this.#createNode(id, clock));
-    for (const { transport } of this.nodes.values()) transport.setOverlay(overlay);
+    for (const { transport } of this.nodes.values()) transport.setLinkPlan(plan);
   }
 
   #neighbours(id: string): string[] {
-    return [...this.overlay.links.get(id)!].filter((other) => !this.dead.has(other));
+    return [...this.plan.links.get(id)!].filter((other) => !this.dead.has(other));
   }
 
   #createNode(id: string, clock: Clock): MemoryNode {
@@ -177,25 +177,25 @@ const facts: readonly NodeFacts[] = Array.from({ length: NODES }, (_, i) => ({
   dialable: i % 5 < 2,
   terms: 0,
 }));
-const overlayOf = (epoch: number) => planOverlay(facts, sha256(utf8(`epoch ${epoch}`)))!;
+const planOf = (epoch: number) => planLinks(facts, sha256(utf8(`epoch ${epoch}`)))!;
 const orgOf = (id: string) => id.split("/")[0]!;
 
 test("fifty nodes, most behind NAT: all reach all, with few links each", () => {
-  const overlay = overlayOf(0);
-  const network = new MemoryNetwork(facts, overlay);
+  const plan = planOf(0);
+  const network = new MemoryNetwork(facts, plan);
   network.world.run(1500);
   let pairs = 0;
   for (const { transport } of network.nodes.values()) pairs += transport.peers().length;
   assert.ok(pairs / (NODES * (NODES - 1)) >= 0.99, `${pairs} pairs`);
   const dialable = (id: string) => facts.find((node) => node.id === id)!.dialable;
   let degrees = 0;
-  for (const [id, links] of overlay.links) {
+  for (const [id, links] of plan.links) {
     degrees += links.size;
     for (const other of links) assert.ok(dialable(id) || dialable(other), "a link can be made");
-    if (!overlay.relays.has(id)) assert.ok(links.size <= 5, `${id} has ${links.size} links`);
+    if (!plan.relays.has(id)) assert.ok(links.size <= 5, `${id} has ${links.size} links`);
   }
   assert.ok(degrees / NODES < 10, `${degrees / NODES} links on average, of ${NODES - 1}`);
-  const [a, b] = [...network.nodes.keys()].filter((id) => !overlay.relays.has(id));
+  const [a, b] = [...network.nodes.keys()].filter((id) => !plan.relays.has(id));
   network.spied = [];
   network.nodes.get(a!)!.transport.send(b!, "sync", utf8("for b alone"));
   network.world.run(500);
@@ -212,21 +212,21 @@ test("fifty nodes, most behind NAT: all reach all, with few links each", () => {
 
 test("over epochs: no relay carries a quarter, none silences anybody, an organization's loss is not felt", () => {
   for (let epoch = 0; epoch < 3; epoch++) {
-    const overlay = overlayOf(epoch);
-    const network = new MemoryNetwork(facts, overlay);
+    const plan = planOf(epoch);
+    const network = new MemoryNetwork(facts, plan);
     network.world.run(1000);
     assert.equal(network.measureDelivery("all", 2000), 1);
-    const carried = [...overlay.relays].map(
+    const carried = [...plan.relays].map(
       (id) => network.nodes.get(id)!.transport.counters.relayedBytes,
     );
     const total = carried.reduce((sum, one) => sum + one, 0);
     const most = Math.max(...carried) / total;
     assert.ok(most < 0.25, `a relay carries ${most} of all`);
     for (const id of network.nodes.keys()) {
-      if (overlay.relays.has(id)) continue;
+      if (plan.relays.has(id)) continue;
       assert.equal(network.nodes.get(id)!.transport.counters.relayed, 0, "only relays relay");
     }
-    const relays = [...overlay.relays];
+    const relays = [...plan.relays];
     network.suppressors.add(relays[epoch % relays.length]!);
     const despite = network.measureDelivery("despite one", 2000);
     assert.ok(despite >= 0.99, `${despite} within two seconds although a relay swallows all`);
@@ -239,10 +239,10 @@ test("over epochs: no relay carries a quarter, none silences anybody, an organiz
 });
 
 test("two relays of one child fall silent at once: within two seconds the third serves", () => {
-  const overlay = overlayOf(1);
-  const network = new MemoryNetwork(facts, overlay);
+  const plan = planOf(1);
+  const network = new MemoryNetwork(facts, plan);
   network.world.run(2000);
-  const [child, parents] = [...overlay.parents][0]!;
+  const [child, parents] = [...plan.parents][0]!;
   for (const relay of parents.slice(0, 2)) network.kill(relay, false);
   network.world.run(2000);
   const { received, transport } = network.nodes.get(child)!;
@@ -255,10 +255,10 @@ test("two relays of one child fall silent at once: within two seconds the third 
 });
 
 test("forged seals, forged origins and repeats go nowhere", () => {
-  const overlay = overlayOf(2);
-  const network = new MemoryNetwork(facts, overlay);
+  const plan = planOf(2);
+  const network = new MemoryNetwork(facts, plan);
   network.world.run(600);
-  const [child, parents] = [...overlay.parents][0]!;
+  const [child, parents] = [...plan.parents][0]!;
   const [victim] = [...network.nodes.keys()].filter((id) => id !== child && !parents.includes(id));
   const liar = network.nodes.get(parents[0]!)!;
   const target = network.nodes.get(child)!;

@@ -2,12 +2,12 @@
  * A transport for many nodes: messages go to relays, which pass them on (spec/network.md). What is
  * sent takes two ways at once, over two relays of different organizations, and is taken once; so
  * the loss or silence of one relay is not felt at all, and that of two until a silent one is
- * passed over. Without an overlay it is the transport below, untouched.
+ * passed over. Without a plan of links it is the transport below, untouched.
  */
 import type { Channel, Clock, Transport } from "@hanse/ordering";
 import { type Bytes, HanseError, type Hash, type ValidatorId } from "@hanse/protocol";
 import { TokenBucket } from "../link/token-bucket.ts";
-import type { Overlay } from "../topology/overlay.ts";
+import type { LinkPlan } from "../topology/link-plan.ts";
 import {
   decodeEnvelope,
   type Envelope,
@@ -59,7 +59,7 @@ export interface RelayedTransportOptions {
 
 export interface RelayedTransport extends Transport {
   /** Undefined = everybody has links to everybody. */
-  setOverlay(overlay: Overlay | undefined): void;
+  setLinkPlan(plan: LinkPlan | undefined): void;
   readonly counters: RelayCounters;
   stop(): void;
 }
@@ -85,7 +85,7 @@ class RelayedTransportImpl implements RelayedTransport {
   readonly #heardOf = new Map<ValidatorId, number>();
   readonly #heardFrom = new Map<ValidatorId, number>();
   #up: ReadonlySet<ValidatorId> = new Set();
-  #overlay: Overlay | undefined;
+  #plan: LinkPlan | undefined;
   #sequence: number;
   #heartbeat: { cancel(): void } | undefined;
 
@@ -104,24 +104,24 @@ class RelayedTransportImpl implements RelayedTransport {
     });
   }
 
-  setOverlay(overlay: Overlay | undefined): void {
-    this.#overlay = overlay;
-    if (overlay !== undefined) {
-      this.#seen.keepOnly(overlay.links);
-      this.#boxes.keepOnly(overlay.links);
-      for (const id of this.#buckets.keys()) if (!overlay.links.has(id)) this.#buckets.delete(id);
-      for (const id of this.#heardOf.keys()) if (!overlay.links.has(id)) this.#heardOf.delete(id);
+  setLinkPlan(plan: LinkPlan | undefined): void {
+    this.#plan = plan;
+    if (plan !== undefined) {
+      this.#seen.keepOnly(plan.links);
+      this.#boxes.keepOnly(plan.links);
+      for (const id of this.#buckets.keys()) if (!plan.links.has(id)) this.#buckets.delete(id);
+      for (const id of this.#heardOf.keys()) if (!plan.links.has(id)) this.#heardOf.delete(id);
     }
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;
-    if (overlay !== undefined) this.#beat();
+    if (plan !== undefined) this.#beat();
     this.#tellPeers();
   }
 
   stop(): void {
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;
-    this.#overlay = undefined;
+    this.#plan = undefined;
   }
 
   onMessage(handler: (from: ValidatorId, channel: Channel, message: Bytes) => void): void {
@@ -139,7 +139,7 @@ class RelayedTransportImpl implements RelayedTransport {
 
   send(to: ValidatorId, channel: Channel, message: Bytes): void {
     const { links } = this.#options;
-    if (this.#overlay === undefined || links.peers().includes(to)) {
+    if (this.#plan === undefined || links.peers().includes(to)) {
       links.send(to, channel, message);
       return;
     }
@@ -148,7 +148,7 @@ class RelayedTransportImpl implements RelayedTransport {
   }
 
   broadcast(channel: Channel, message: Bytes): void {
-    if (this.#overlay === undefined) {
+    if (this.#plan === undefined) {
       this.#options.links.broadcast(channel, message);
       return;
     }
@@ -219,7 +219,7 @@ class RelayedTransportImpl implements RelayedTransport {
 
   #passOn(from: ValidatorId, envelope: Envelope, bytes: number): void {
     const { origin, hops, channel, sealed, seal, to } = envelope;
-    if (this.#overlay?.relays.has(this.self) !== true) return;
+    if (this.#plan?.relays.has(this.self) !== true) return;
     if (hops >= HOPS_MAX || !this.#mayPassOn(origin, bytes)) {
       this.counters.notRelayed++;
       return;
@@ -248,28 +248,28 @@ class RelayedTransportImpl implements RelayedTransport {
     hops: number,
     to: ValidatorId | undefined,
   ): readonly ValidatorId[] {
-    const overlay = this.#overlay;
-    if (overlay === undefined) return [];
+    const plan = this.#plan;
+    if (plan === undefined) return [];
     const linked = new Set(this.#options.links.peers());
     if (to !== undefined && linked.has(to)) return [to];
-    const isRelay = overlay.relays.has(this.self);
+    const isRelay = plan.relays.has(this.self);
     const next = new Set<ValidatorId>();
     if (!isRelay) {
       for (const relay of this.#livingParents(this.self, linked)) next.add(relay);
       // The neighbours by lot hear it from here too: no relay decides alone what they know.
-      for (const id of overlay.links.get(this.self) ?? []) {
-        if (to === undefined && linked.has(id) && !overlay.relays.has(id)) next.add(id);
+      for (const id of plan.links.get(this.self) ?? []) {
+        if (to === undefined && linked.has(id) && !plan.relays.has(id)) next.add(id);
       }
-    } else if (to !== undefined && !overlay.relays.has(to)) {
+    } else if (to !== undefined && !plan.relays.has(to)) {
       for (const relay of this.#livingParents(to, linked)) next.add(relay);
     } else {
-      for (const id of overlay.links.get(this.self) ?? []) {
+      for (const id of plan.links.get(this.self) ?? []) {
         if (!linked.has(id)) continue;
-        if (!overlay.relays.has(id)) {
+        if (!plan.relays.has(id)) {
           // For a relay out of sight only other relays are on the way.
           const serves = this.#livingParents(id, undefined).includes(this.self);
           if (to === undefined && serves) next.add(id);
-        } else if (hops === 0 || !this.#knowsAllRelays(overlay)) {
+        } else if (hops === 0 || !this.#knowsAllRelays(plan)) {
           next.add(id);
         }
       }
@@ -281,12 +281,12 @@ class RelayedTransportImpl implements RelayedTransport {
 
   #linkedNeighbours(): readonly ValidatorId[] {
     const linked = new Set(this.#options.links.peers());
-    return [...(this.#overlay?.links.get(this.self) ?? [])].filter((id) => linked.has(id));
+    return [...(this.#plan?.links.get(this.self) ?? [])].filter((id) => linked.has(id));
   }
 
-  #knowsAllRelays(overlay: Overlay): boolean {
-    const own = overlay.links.get(this.self);
-    for (const relay of overlay.relays) {
+  #knowsAllRelays(plan: LinkPlan): boolean {
+    const own = plan.links.get(this.self);
+    for (const relay of plan.relays) {
       if (relay !== this.self && own?.has(relay) !== true) return false;
     }
     return true;
@@ -297,7 +297,7 @@ class RelayedTransportImpl implements RelayedTransport {
     child: ValidatorId,
     linked: ReadonlySet<ValidatorId> | undefined,
   ): readonly ValidatorId[] {
-    const parents = this.#overlay?.parents.get(child) ?? [];
+    const parents = this.#plan?.parents.get(child) ?? [];
     const usable = parents.filter((id) => {
       if (id === this.self) return true;
       if (linked !== undefined) return linked.has(id) && !this.#isSilent(id);
@@ -319,7 +319,7 @@ class RelayedTransportImpl implements RelayedTransport {
 
   #reachable(): ReadonlySet<ValidatorId> {
     const reachable = new Set(this.#options.links.peers());
-    if (this.#overlay !== undefined) {
+    if (this.#plan !== undefined) {
       for (const id of this.#heardOf.keys()) if (this.#isHeardOf(id)) reachable.add(id);
     }
     return reachable;
@@ -335,7 +335,7 @@ class RelayedTransportImpl implements RelayedTransport {
 
   #beat(): void {
     this.#heartbeat = this.#options.clock.setTimer(HEARTBEAT_MS, () => {
-      if (this.#overlay === undefined) return;
+      if (this.#plan === undefined) return;
       this.#originate("consensus", undefined, undefined);
       this.#tellPeers();
       this.#beat();

@@ -16,7 +16,7 @@ import {
 } from "@hanse/protocol";
 import { createTlsIdentity } from "../identity/tls-identity.ts";
 import type { NodeFacts } from "../topology/election.ts";
-import { planOverlay } from "../topology/overlay.ts";
+import { planLinks } from "../topology/link-plan.ts";
 import { createTlsTransport } from "../transport/tls-transport.ts";
 import { createRelayedTransport } from "./relayed-transport.ts";
 
@@ -40,7 +40,7 @@ const facts = ids.map(
     terms: 0,
   }),
 );
-const overlay = planOverlay(facts, sha256(utf8("seed")))!;
+const plan = planLinks(facts, sha256(utf8("seed")))!;
 const keys = new Map(ids.map((id) => [id, createKeyPair("ed25519")]));
 const identities = new Map(
   await Promise.all(ids.map(async (name) => [name, await createTlsIdentity({ name })] as const)),
@@ -89,7 +89,7 @@ test("the end of a relay is felt for less than two seconds", async () => {
   const nodes = await Promise.all(ids.map(createNode));
   after(() => Promise.all(nodes.map((node) => node.stop())));
   for (const { id, links, transport } of nodes) {
-    links.setWanted(overlay.links.get(id));
+    links.setWanted(plan.links.get(id));
     links.setPeers(
       nodes
         .filter((other) => other.id !== id)
@@ -99,19 +99,19 @@ test("the end of a relay is felt for less than two seconds", async () => {
           tlsFingerprint: identities.get(other.id)!.fingerprint,
         })),
     );
-    transport.setOverlay(overlay);
+    transport.setLinkPlan(plan);
   }
   await until(
     () => nodes.every(({ transport }) => transport.peers().length === 8),
     "all reach all",
   );
-  const children = nodes.filter(({ id }) => !overlay.relays.has(id));
+  const children = nodes.filter(({ id }) => !plan.relays.has(id));
   const linksOf = ({ links }: (typeof nodes)[number]) => links.peers().length;
   for (const child of children) assert.ok(linksOf(child) <= 5, `${child.id} ${linksOf(child)}`);
   // A sender, and a listener that has no link to it and shares its first relay.
   const sender = children[0]!;
   const listener = children.find(
-    ({ id }) => id !== sender.id && !overlay.links.get(sender.id)!.has(id),
+    ({ id }) => id !== sender.id && !plan.links.get(sender.id)!.has(id),
   )!;
   sender.transport.send(listener.id, "sync", utf8("for one"));
   await until(() => listener.received.length === 1, "a message over relays");
@@ -121,7 +121,7 @@ test("the end of a relay is felt for less than two seconds", async () => {
   let sent = 0;
   const talk = setInterval(() => sender.transport.broadcast("consensus", utf8(`${sent++}`)), 20);
   await until(() => listener.received.length > 20, "talk");
-  const [first] = overlay.parents.get(sender.id)!;
+  const [first] = plan.parents.get(sender.id)!;
   const relay = nodes.find(({ id }) => id === first)!;
   const killedAt = performance.now();
   await relay.stop();

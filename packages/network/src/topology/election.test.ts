@@ -1,10 +1,10 @@
-/** Goal: the same facts elect the same relays, well and fairly; the overlay keeps its bounds. */
+/** Goal: the same facts elect the same relays, well and fairly; the plan keeps its bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256, utf8 } from "@hanse/protocol";
 import fc from "fast-check";
 import { electRelays, type NodeFacts, nextTerms, relayCount, TERMS_MAX } from "./election.ts";
-import { FULL_MESH_MAX, PARENTS, planOverlay } from "./overlay.ts";
+import { FULL_MESH_MAX, PARENTS, planLinks } from "./link-plan.ts";
 import { planTerm, TERM_BLOCKS, termOf } from "./terms.ts";
 
 const seedOf = (text: string) => sha256(utf8(text));
@@ -30,7 +30,7 @@ test("property: whoever computes it, in whatever order, elects the same", () => 
       const turned = [...nodes.slice(at), ...nodes.slice(0, at)];
       const elected = electRelays(nodes, seedOf(seed));
       assert.deepEqual(electRelays(turned, seedOf(seed)), elected);
-      assert.deepEqual(planOverlay(turned, seedOf(seed)), planOverlay(nodes, seedOf(seed)));
+      assert.deepEqual(planLinks(turned, seedOf(seed)), planLinks(nodes, seedOf(seed)));
     }),
   );
 });
@@ -81,9 +81,9 @@ test("nobody relays for more than four terms in a row where others can", () => {
 test("property: every child has relays of different organizations, links go both ways, loads are even", () => {
   fc.assert(
     fc.property(facts, fc.string(), (nodes, seed) => {
-      const overlay = planOverlay(nodes, seedOf(seed));
-      if (overlay === undefined) return;
-      const { relays, parents, links } = overlay;
+      const plan = planLinks(nodes, seedOf(seed));
+      if (plan === undefined) return;
+      const { relays, parents, links } = plan;
       const of = (id: string) => nodes.find((node) => node.id === id)!;
       const active = new Map([...relays].map((id) => [id, 0]));
       for (const { id } of nodes) {

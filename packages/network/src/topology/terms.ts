@@ -1,7 +1,7 @@
 /** Relays change from term to term, by the height of the ledger: so all change alike. */
 import { concatBytes, type Hash, sha256, utf8 } from "@hanse/protocol";
 import { electRelays, type NodeFacts, nextTerms } from "./election.ts";
-import { type Overlay, planOverlay } from "./overlay.ts";
+import { type LinkPlan, planLinks } from "./link-plan.ts";
 
 /** Heights of one term. */
 export const TERM_BLOCKS = 10_000;
@@ -17,16 +17,16 @@ function seedOf(ledgerId: Hash, term: number): Hash {
   return sha256(concatBytes(DOMAIN, ledgerId, number));
 }
 
-/** The overlay of a term; undefined when too few nodes can be relays. */
+/** The plan of a term; undefined when too few nodes can be relays. */
 export function planTerm(
   nodes: readonly Omit<NodeFacts, "terms">[],
   ledgerId: Hash,
   term: number,
-): Overlay | undefined {
+): LinkPlan | undefined {
   let facts = nodes.map((node): NodeFacts => ({ ...node, terms: 0 }));
   for (let before = term - (term % WINDOW); before < term; before++) {
     const terms = nextTerms(facts, electRelays(facts, seedOf(ledgerId, before)));
     facts = facts.map((node) => ({ ...node, terms: terms.get(node.id)! }));
   }
-  return planOverlay(facts, seedOf(ledgerId, term));
+  return planLinks(facts, seedOf(ledgerId, term));
 }

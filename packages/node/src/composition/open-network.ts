@@ -4,8 +4,8 @@ import type { Libp2pCarrier } from "@hanse/libp2p";
 import {
   createRelayedTransport,
   createTlsTransport,
+  type LinkPlan,
   type NodeFacts,
-  type Overlay,
   planTerm,
   type RelayCounters,
   type TlsTransport,
@@ -110,32 +110,32 @@ export async function openNetwork(
   });
   let nodes: readonly RegisteredNode[] = [];
   let term = 0;
-  let overlay: Overlay | undefined;
+  let plan: LinkPlan | undefined;
   let handOver: { cancel(): void } | undefined;
   let started = false;
 
-  /** Links of both overlays first, then messages over the new one, then its links alone. */
+  /** Links of both plans first, then messages over the new one, then its links alone. */
   function replan(): void {
-    const before = overlay;
-    overlay =
+    const before = plan;
+    plan =
       nodes.length > network.meshNodesMax
         ? planTerm(nodes.map(factsOf), ledgerId, term)
         : undefined;
     handOver?.cancel();
     if (!started) return;
     const change = () => {
-      relayed.setOverlay(overlay);
-      links.setWanted(overlay?.links.get(node.id));
-      if (overlay === undefined) return;
-      const relays = [...overlay.relays];
-      log.info({ term, relays, relay: overlay.relays.has(node.id) }, "relays of this term");
+      relayed.setLinkPlan(plan);
+      links.setWanted(plan?.links.get(node.id));
+      if (plan === undefined) return;
+      const relays = [...plan.relays];
+      log.info({ term, relays, relay: plan.relays.has(node.id) }, "relays of this term");
     };
     const own = before?.links.get(node.id);
-    if (overlay === undefined || own === undefined) {
+    if (plan === undefined || own === undefined) {
       change();
       return;
     }
-    links.setWanted(new Set([...own, ...(overlay.links.get(node.id) ?? [])]));
+    links.setWanted(new Set([...own, ...(plan.links.get(node.id) ?? [])]));
     handOver = clock.setTimer(HAND_OVER_MS, change);
   }
 
@@ -146,7 +146,7 @@ export async function openNetwork(
     async start() {
       const bound = await links.start();
       started = true;
-      overlay = undefined;
+      plan = undefined;
       replan();
       const addresses = carried.carrier?.addresses();
       if (addresses !== undefined) log.info({ addresses }, "reachable over libp2p");
@@ -167,7 +167,7 @@ export async function openNetwork(
     setHeight(height) {
       if (termOf(height) === term) return;
       term = termOf(height);
-      if (overlay !== undefined) replan();
+      if (plan !== undefined) replan();
     },
     setPeers: (list) => links.setPeers(list),
     rotateIdentity: (identity, others) => links.rotateIdentity(identity, others),

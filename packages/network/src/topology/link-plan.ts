@@ -11,7 +11,7 @@ export const PARENTS = 3;
 export const FULL_MESH_MAX = 8;
 const RING_STEPS = [1, 2, 3];
 
-export interface Overlay {
+export interface LinkPlan {
   readonly relays: ReadonlySet<string>;
   /** Of each child, the most preferred first; relays have none. */
   readonly parents: ReadonlyMap<string, readonly string[]>;
@@ -56,7 +56,7 @@ function assignParents(
 }
 
 /** Undefined when too few nodes can be relays: then everybody keeps links to everybody. */
-export function planOverlay(nodes: readonly NodeFacts[], seed: Hash): Overlay | undefined {
+export function planLinks(nodes: readonly NodeFacts[], seed: Hash): LinkPlan | undefined {
   const elected = electRelays(nodes, seed);
   if (elected.length < PARENTS) return undefined;
   const byLot = [...nodes].sort((a, b) => compareText(lotOf(seed, a.id), lotOf(seed, b.id)));
