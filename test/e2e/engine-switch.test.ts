@@ -48,7 +48,7 @@ async function startEtcd(t: TestContext): Promise<string> {
   return url;
 }
 
-test("a running ledger goes over to etcd", { timeout: 180_000, skip: ETCD_MISSING }, async (t) => {
+test("a running ledger goes over to etcd", { timeout: 300_000, skip: ETCD_MISSING }, async (t) => {
   const urls = await startEtcd(t);
   const network = await createTestNetwork(t, {
     template: countedTemplate("over", 4),

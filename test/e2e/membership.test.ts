@@ -31,7 +31,7 @@ import { waitFor } from "./harness/waiting.ts";
 const PLAIN = new Proxy({}, { get: () => (text: string) => text });
 
 test("a fifth validator joins, another leaves, while entries flow", {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async (t) => {
   const network = await createTestNetwork(t, { template: countedTemplate("membership", 4) });
   await network.up();
