@@ -175,6 +175,14 @@ function watchSources(registry: Registry, sources: MetricSources): void {
   gauge("ledger_height", "Newest executed height", () => sources.ledger.tip.height);
   gauge("ordering_view", "View of the open height", () => sources.ordering().view);
   gauge("ordering_syncing", "1 while catching up", () => Number(sources.ordering().syncing));
+  gauge("ordering_stalled", "1 while transactions wait and nothing becomes final", () =>
+    Number(sources.ordering().stalledSince !== undefined),
+  );
+  gauge(
+    "ordering_quarantined",
+    "1 while the node does not vote because signing state was lost",
+    () => Number(sources.ordering().quarantined !== undefined),
+  );
   gauge("ready", "1 while the node takes transactions", () => Number(sources.ready()));
   gauge("mempool_transactions", "Waiting transactions", () => sources.ledger.mempoolStats().count);
   gauge(
