@@ -40,6 +40,7 @@ export * from "./merkle/state-proof.ts";
 export * from "./merkle/state-value.ts";
 export * from "./merkle/transaction-tree.ts";
 export * from "./outcome/outcome.ts";
+export type { ReceiptCheck } from "./receipt/check-list.ts";
 export * from "./receipt/receipt.ts";
 export * from "./receipt/receipt-facts.ts";
 export * from "./receipt/receipt-json.ts";

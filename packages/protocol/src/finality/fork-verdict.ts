@@ -13,10 +13,9 @@ import {
   type ValidatorSet,
 } from "../block/validator-set.ts";
 import { type Bytes, equalBytes, toHex } from "../encoding/bytes.ts";
-import { HanseError } from "../errors/hanse-error.ts";
 import type { Hash } from "../hash/domain.ts";
+import { CheckList, type ReceiptCheck, refuse } from "../receipt/check-list.ts";
 import type { ReceiptTrust } from "../receipt/receipt-trust.ts";
-import type { ReceiptCheck } from "../receipt/receipt-verdict.ts";
 import { SIGNED_HEADER } from "./comet/signed-header.ts";
 import type { FinalityProof, QcProof } from "./finality-proof.ts";
 import { type FinalityOptions, verifyFinality } from "./finality-verdict.ts";
@@ -72,35 +71,6 @@ export interface ForkVerdict {
 
 type Finding = Pick<ForkFacts, "liars" | "question" | "unattributable">;
 
-class Refusal extends Error {}
-
-function refuse(reason: string): never {
-  throw new Refusal(reason);
-}
-
-/** Runs the checks in order; the first that fails ends the list. */
-class ForkChecks {
-  readonly done: ReceiptCheck[] = [];
-  #name = "";
-
-  run<T>(name: string, check: () => readonly [detail: string, result: T]): T {
-    this.#name = name;
-    const [detail, result] = check();
-    this.done.push({ name, ok: true, detail });
-    return result;
-  }
-
-  fail(thrown: unknown): ForkVerdict {
-    const isRefusal = thrown instanceof Refusal || thrown instanceof HanseError;
-    if (!isRefusal || (thrown instanceof HanseError && thrown.code === "KEYS_NOT_READY")) {
-      throw thrown;
-    }
-    const detail = thrown.message;
-    this.done.push({ name: this.#name, ok: false, detail });
-    return { ok: false, checks: this.done, reason: `${this.#name}: ${detail}` };
-  }
-}
-
 /**
  * Whether a fork file proves that two blocks of one height were made final, and who is to blame, to
  * someone who trusts a genesis or a block below the fork. Never throws on bad input.
@@ -113,7 +83,7 @@ export function verifyForkFile(
   options: FinalityOptions = {},
 ): ForkVerdict {
   const trusted = trustedSetOf(trust);
-  const checks = new ForkChecks();
+  const checks = new CheckList("fork file");
   try {
     const file = checks.run("fork file", () => {
       const decoded = decodeForkFile(bytes);
@@ -125,8 +95,8 @@ export function verifyForkFile(
       return [toHex(file.ledgerId), undefined];
     });
     checks.run("two blocks", () => {
-      const [one, other] = file.proofs.map(({ header }) => header) as [never, never];
-      if (height !== file.proofs[1].header.height) refuse("the blocks are of two heights");
+      const [{ header: one }, { header: other }] = file.proofs;
+      if (height !== other.height) refuse("the blocks are of two heights");
       if (equalBytes(hashHeader(one), hashHeader(other))) refuse("both proofs are of one block");
       if (trusted.height >= height) {
         refuse(`trust a block below the fork at ${height}, not one at ${trusted.height}`);
@@ -156,7 +126,7 @@ export function verifyForkFile(
     });
     return {
       ok: true,
-      checks: checks.done,
+      checks: checks.checks,
       facts: {
         ledgerId: file.ledgerId,
         height,

@@ -7,7 +7,6 @@
 import { type BlockHeader, hashHeader } from "../block/header.ts";
 import type { ValidatorSet } from "../block/validator-set.ts";
 import { type Bytes, equalBytes, toHex } from "../encoding/bytes.ts";
-import { HanseError } from "../errors/hanse-error.ts";
 import { verifyFinality } from "../finality/finality-verdict.ts";
 import { genesisValidatorSet, ledgerIdOf } from "../genesis/genesis-document.ts";
 import type { Hash } from "../hash/domain.ts";
@@ -23,6 +22,7 @@ import {
 import { hashLeaf, rootOfMerklePath, verifyMerklePath } from "../merkle/transaction-tree.ts";
 import { hashOutcome, OUTCOME_OK, resultsRoot } from "../outcome/outcome.ts";
 import { decodeNativeTransaction, TRANSACTION_FORMS } from "../transaction/native.ts";
+import { CheckList, type ReceiptCheck, refuse } from "./check-list.ts";
 import { decodeReceipt, type Receipt, type ReceiptTransaction, type StateFact } from "./receipt.ts";
 import {
   createDigestSearch,
@@ -33,14 +33,6 @@ import {
 } from "./receipt-facts.ts";
 import type { ReceiptTrust } from "./receipt-trust.ts";
 
-/** One step of the verification. */
-export interface ReceiptCheck {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What was found, as a sentence for people. */
-  readonly detail: string;
-}
-
 export interface ReceiptVerdict {
   readonly ok: boolean;
   /** In the order they ran; the last one failed when `ok` is false. */
@@ -49,34 +41,6 @@ export interface ReceiptVerdict {
   readonly reason?: string;
   /** What is proven, when `ok` is true. */
   readonly facts?: ReceiptFacts;
-}
-
-/** Ends the verification: the check in progress fails for this reason. */
-class Refusal extends Error {}
-
-function refuse(reason: string): never {
-  throw new Refusal(reason);
-}
-
-/** Runs named checks one after the other and keeps their verdicts. */
-class CheckList {
-  readonly checks: ReceiptCheck[] = [];
-  #name = "receipt";
-
-  run<T>(name: string, check: () => readonly [detail: string, result: T]): T {
-    this.#name = name;
-    const [detail, result] = check();
-    this.checks.push({ name, ok: true, detail });
-    return result;
-  }
-
-  fail(thrown: unknown): ReceiptVerdict {
-    if (!(thrown instanceof Refusal || thrown instanceof HanseError)) throw thrown;
-    if (thrown instanceof HanseError && thrown.code === "KEYS_NOT_READY") throw thrown;
-    const detail = thrown.message;
-    this.checks.push({ name: this.#name, ok: false, detail });
-    return { ok: false, checks: this.checks, reason: `${this.#name}: ${detail}` };
-  }
 }
 
 /** A header that a set of the receipt's chain certified, with the set's place in the chain. */
@@ -342,7 +306,7 @@ export function verifyReceipt(bytes: Bytes, trust: ReceiptTrust): ReceiptVerdict
     "genesis" in trust
       ? { ledgerId: ledgerIdOf(trust.genesis), firstSet: genesisValidatorSet(trust.genesis) }
       : { ledgerId: trust.ledgerId, firstSet: undefined };
-  const list = new CheckList();
+  const list = new CheckList("receipt");
   try {
     const receipt = list.run("receipt file", () => {
       const decoded = decodeReceipt(bytes);
