@@ -214,7 +214,8 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
       if (stopped || from <= fetchedHeight) return;
       if (!pruned && to - from < parts.blocksMax) return;
       wanted = pruned ? "pruned" : (wanted ?? "far");
-      fetch.begin(from - 1);
+      // A snapshot must gain what a restart costs, unless there is no other way.
+      fetch.begin(() => parts.height() + (wanted === "pruned" ? 0 : parts.blocksMax / 2));
     },
     onSynced() {
       wanted = undefined;

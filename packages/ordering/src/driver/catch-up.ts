@@ -217,7 +217,10 @@ export class CatchUp {
       if (peer.lowest <= from) return;
       lowest = Math.min(lowest ?? peer.lowest, peer.lowest);
     }
-    if (lowest !== undefined) this.#runtime.report({ t: "stranded", from, lowest });
+    // One peer alone may lie about both heights.
+    if (lowest !== undefined && this.#behind) {
+      this.#runtime.report({ t: "stranded", from, lowest });
+    }
   }
 
   #retry(): void {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EngineRig } from "../testing/engine-rig.ts";
+import { encodeMessage } from "../wire/messages.ts";
 
 /** Four nodes, three of which keep blocks from a moving height on; the fourth is cut off. */
 async function pruning() {
@@ -63,5 +64,26 @@ test("blocks that are let go while they are asked for: the answer says so and is
   const isPast = away.ledger.heights.length >= 29;
   assert.ok(isPast || away.events.some((event) => event.t === "stranded"));
   assert.ok(!away.events.some((event) => event.t === "badPeer"), "nobody is blamed");
+  await rig.stop();
+});
+
+test("one peer that lies about how far it is strands nobody", async () => {
+  const rig = new EngineRig(4);
+  await rig.startAll(4);
+  await rig.decide(2);
+  const [first, , , liar] = rig.nodes;
+  const lie = encodeMessage({
+    t: "status",
+    height: 1_000_000,
+    lowest: 900_000,
+    nonce: 0,
+    ask: false,
+  });
+  first!.receive(liar!.id, lie);
+  await rig.advance(3_000);
+  first!.receive(liar!.id, lie);
+  await rig.decide(3, "on");
+  assert.ok(!first!.events.some((event) => event.t === "stranded"));
+  assert.equal(first!.ledger.heights.length, rig.height);
   await rig.stop();
 });

@@ -139,7 +139,7 @@ test("chunks come from several peers; the highest snapshot is taken", async () =
   const low = sampleSnapshot(5, [set]);
   const high = sampleSnapshot(9, [set]);
   const scene = createScene({ a: { sample: low }, b: { sample: high }, c: { sample: high } });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(60_000, scene.isComplete);
   scene.assertWhole(high);
   assert.deepEqual([...scene.served.keys()].sort(), ["b", "c"]);
@@ -155,7 +155,7 @@ test("a flipped byte in a chunk: that peer is left alone, the chunk comes from a
     return { ...answer, bytes };
   };
   const scene = createScene({ a: { sample, bend }, b: { sample } });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(60_000, scene.isComplete);
   scene.assertWhole(sample);
   assert.ok(scene.codes().includes("a SYNC_CHUNK"));
@@ -177,7 +177,7 @@ test("a silent peer, one that let the snapshot go, one with a bent manifest: the
     },
     d: { sample },
   });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(120_000, scene.isComplete);
   scene.assertWhole(sample);
   assert.ok(scene.codes().includes("a SYNC_TIMEOUT"));
@@ -186,13 +186,13 @@ test("a silent peer, one that let the snapshot go, one with a bent manifest: the
 test("what an earlier attempt saved is not asked for again", async () => {
   const sample = sampleSnapshot(5, [set]);
   const scene = createScene({ a: { sample } });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(60_000, () => scene.saved.size > 0);
   scene.fetch.stop();
   const before = scene.saved.size;
   assert.ok(before < 3);
   const servedBefore = scene.served.get("a")!;
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(60_000, scene.isComplete);
   scene.assertWhole(sample);
   assert.ok(scene.served.get("a")! - servedBefore <= 3 - before);
@@ -202,7 +202,8 @@ test("a snapshot at or below the own height, or one that nobody certified, is ne
   const sample = sampleSnapshot(5, [set]);
   const foreign = sampleSnapshot(50, [sampleSet(["m", "n", "o", "p"])]);
   const scene = createScene({ a: { sample }, m: { sample: foreign } });
-  scene.fetch.begin(5);
+  let height = 4;
+  scene.fetch.begin(() => height++);
   await scene.run(30_000, scene.isComplete);
   assert.ok(!scene.isComplete());
   assert.deepEqual(scene.saved.size, 0);
@@ -275,7 +276,7 @@ test("a snapshot whose holders are gone is given up for another", async () => {
     },
     b: { sample: second },
   });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(120_000, scene.isComplete);
   scene.assertWhole(second);
   assert.ok(!scene.fetch.running);
@@ -287,7 +288,7 @@ test("a lost link gives its chunks back", async () => {
   const scene = createScene({
     a: { sample, bend: (answer) => (answer.t === "chunk" && isDown ? undefined : answer) },
   });
-  scene.fetch.begin(0);
+  scene.fetch.begin(() => 0);
   await scene.run(2_000, () => scene.events.some((event) => event.t === "began"));
   scene.fetch.peerLost("a");
   isDown = false;

@@ -91,8 +91,8 @@ export class SnapshotFetch {
   readonly #options: SnapshotFetchOptions;
   readonly #peers = new Map<ValidatorId, Peer>();
   readonly #refused = new Set<string>();
-  /** Snapshots at or below this height are of no use. */
-  #above: Height | undefined;
+  /** Snapshots at or below this height are of no use; it moves as the node goes on by blocks. */
+  #above: (() => Height) | undefined;
   #timer: { cancel(): void } | undefined;
   #firstOfferAt: number | undefined;
   #askedManifest: (Asked & { readonly id: Hash }) | undefined;
@@ -113,8 +113,12 @@ export class SnapshotFetch {
     return this.#above !== undefined;
   }
 
-  /** Looks for a snapshot above this height, until it is complete or `stop` is called. */
-  begin(above: Height): void {
+  /**
+   * Looks for a snapshot above a height, until it is complete or `stop` is called.
+   * @param above asked again whenever one is to be chosen: a lie about how far others are costs no
+   * download of a state that the node is about to reach by itself.
+   */
+  begin(above: () => Height): void {
     if (this.running) return;
     this.#above = above;
     this.#tick();
@@ -199,7 +203,7 @@ export class SnapshotFetch {
   #onOffers(from: ValidatorId, offers: readonly SnapshotOffer[]): void {
     this.#peer(from).offers = offers;
     if (this.#manifest !== undefined || this.#firstOfferAt !== undefined) return;
-    if (!offers.some(({ height }) => height > this.#above!)) return;
+    if (!offers.some(({ height }) => height > this.#above!())) return;
     const { clock } = this.#options;
     this.#firstOfferAt = clock.now();
     clock.setTimer(CHOOSE_AFTER_MS, () => this.#choose());
@@ -213,12 +217,13 @@ export class SnapshotFetch {
   #choose(): void {
     if (!this.running || this.#manifest !== undefined || this.#askedManifest !== undefined) return;
     if (this.#opening) return;
+    const above = this.#above!();
     const found = new Map<string, SnapshotOffer & { readonly peers: ValidatorId[] }>();
     for (const [id, peer] of this.#peers) {
       if (!this.#credible(peer)) continue;
       for (const offer of peer.offers) {
         const key = toHex(offer.id);
-        if (offer.height <= this.#above! || this.#refused.has(key)) continue;
+        if (offer.height <= above || this.#refused.has(key)) continue;
         const known = found.get(key);
         if (known === undefined) found.set(key, { ...offer, peers: [id] });
         else known.peers.push(id);
@@ -269,7 +274,7 @@ export class SnapshotFetch {
       wrong("SYNC_MANIFEST", verdict.reason);
       return;
     }
-    if (manifest.content.height <= this.#above!) return;
+    if (manifest.content.height <= this.#above!()) return;
     this.#opening = true;
     try {
       this.#place = await this.#options.open(manifest, bytes);
