@@ -20,6 +20,7 @@ import {
   bitmapToIndices,
   createValidatorSet,
   decodeCertificate,
+  equalBytes,
   type GenesisDocument,
   genesisValidatorSet,
   HanseError,
@@ -182,7 +183,8 @@ export function createGovernanceRule(): BlockRule {
         ? { candidates: listCandidates(state, latest, { height, readinessBlocks }) }
         : {}),
     });
-    state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
+    // A record that stays as it is leaves the state root as it is: an idle ledger's is proven then.
+    if (!equalBytes(outcome.state, record)) state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
     return addPolicyUpdates(base, decided, outcome.updates);
   }
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodePosrState } from "@hanse/ordering";
-import { utf8 } from "@hanse/protocol";
+import { toHex, utf8 } from "@hanse/protocol";
 import { createRigNode } from "../../../ledger/src/testing/ledger-rig.ts";
 import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
 import { readRules } from "./rules.ts";
@@ -66,4 +66,13 @@ test("dpoa suspends who misses its turns, and the set keeps every vote", async (
     );
   }
   assert.ok(suspended > 0);
+});
+
+test("an idle ledger of dpoa by height comes to rest: its newest state is proven", async () => {
+  // Block h of the rig is proposed by member (h - 1) mod 4: the rota's own order with this start.
+  const g = await createGovernedLedger({ genesis: { policy: "dpoa", policyParams: { start: 3 } } });
+  const before = await g.block();
+  const after = await g.block();
+  assert.deepEqual([before.changed, after.changed], [false, false]);
+  assert.equal(toHex(after.stateRoot), toHex(before.stateRoot));
 });
