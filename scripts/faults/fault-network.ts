@@ -38,6 +38,8 @@ export interface FaultNetwork extends TestNetwork {
   isRunning(node: number): boolean;
   /** Puts the node's data on a disk of so many megabytes; only while it is stopped. */
   moveToSmallDisk(node: number, megabytes: number): void;
+  /** Takes the small disks away, with what is on them; at the end. */
+  removeSmallDisks(): void;
 }
 
 export async function createFaultNetwork(root: string): Promise<FaultNetwork> {
@@ -61,6 +63,7 @@ export async function createFaultNetwork(root: string): Promise<FaultNetwork> {
   );
   const folder: NetworkFolder = { ...created, nodes };
   const processes = new Map<number, ChildProcess>();
+  const smallDisks = new Set<string>();
   const indexOf = (node: NodeEntry) => nodes.findIndex(({ id }) => id === node.id);
   const peers = nodes.map((node, i) => `${node.id}=${addressOf(i)}:${NETWORK_PORT}`);
 
@@ -147,6 +150,11 @@ export async function createFaultNetwork(root: string): Promise<FaultNetwork> {
       const copied = spawnSync("cp", ["-a", `${aside}/.`, dataFolder], { encoding: "utf8" });
       if (copied.status !== 0) throw new Error(`cp: ${copied.stderr}`);
       rmSync(aside, { recursive: true });
+      smallDisks.add(dataFolder);
+    },
+    removeSmallDisks() {
+      for (const folder of smallDisks) spawnSync("umount", ["--lazy", folder]);
+      smallDisks.clear();
     },
   };
   return network;

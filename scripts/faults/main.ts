@@ -132,10 +132,11 @@ async function runAll(cases: readonly FaultCase[], json: boolean): Promise<boole
     const ok = results.length === cases.length && results.every((result) => result.ok);
     if (ok) await network.stop(0, 1, 2, 3);
     else for (const node of network.nodes.keys()) network.killHard(node);
+    network.removeSmallDisks();
     if (json) process.stdout.write(`${JSON.stringify({ ok, results })}\n`);
     return ok;
   } finally {
-    // A small disk may still be mounted in it; it goes with the namespace.
+    // After a failure half way a small disk may be in it; it goes with the namespace.
     try {
       rmSync(root, { recursive: true, force: true });
     } catch {
