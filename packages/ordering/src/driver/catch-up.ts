@@ -45,6 +45,7 @@ export class CatchUp {
   #behind = false;
   #lagging = false;
   #turn = 0;
+  #ended = false;
 
   constructor(runtime: Runtime, executor: Executor) {
     this.#runtime = runtime;
@@ -59,7 +60,9 @@ export class CatchUp {
     return this.#peers;
   }
 
+  /** For good: what was fetched and not handed over yet is asked for again at the next start. */
   stop(): void {
+    this.#ended = true;
     this.#lagTimer?.cancel();
     this.#retryTimer?.cancel();
     for (const window of this.#windows.values()) window.timer?.cancel();
@@ -107,7 +110,7 @@ export class CatchUp {
   /** Looks at everything anew: after each step, claim, answer and timeout. */
   tick(): void {
     const { core, options, tuning } = this.#runtime;
-    if (this.#runtime.stopped) return;
+    if (this.#runtime.stopped || this.#ended) return;
     this.#feed();
     const next = this.#next;
     let best = 0;

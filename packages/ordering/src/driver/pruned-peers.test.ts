@@ -87,3 +87,18 @@ test("one peer that lies about how far it is strands nobody", async () => {
   assert.equal(first!.ledger.heights.length, rig.height);
   await rig.stop();
 });
+
+test("a node that is asked to stop while it catches up does not first execute all it has fetched", async () => {
+  const { rig, away } = await pruning();
+  const before = away.ledger.heights.length;
+  rig.mend(3);
+  await rig.advance(5_000, () => away.ledger.heights.length > before + 2);
+  const at = away.ledger.heights.length;
+  assert.ok(at < rig.height - 10, "it is in the middle of it");
+  await away.engine.stop("drain");
+  assert.ok(away.ledger.heights.length <= at + 6, "what was decided is committed, no more");
+  const again = await rig.start(3);
+  await rig.advance(10_000, () => again.ledger.heights.length === rig.height);
+  assert.equal(again.ledger.heights.length, rig.height);
+  await rig.stop();
+});
