@@ -50,7 +50,7 @@ const SEED_MODULE = new URL("property-seed.ts", import.meta.url).href;
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 /** A Debian package for some of the tests; what cannot be had is skipped by name later. */
-function installByApt(name: string, debianPackage: string): void {
+function installByApt(name: string, ...debianPackages: readonly string[]): void {
   if (process.platform !== "linux" || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
     console.log(`${name}: not installed and apt-get not usable here; its tests will be skipped`);
     return;
@@ -63,7 +63,7 @@ function installByApt(name: string, debianPackage: string): void {
   spawnSync("apt-get", ["update", "-qq"], options);
   const done = spawnSync(
     "apt-get",
-    ["install", "-y", "-qq", "--no-install-recommends", debianPackage],
+    ["install", "-y", "-qq", "--no-install-recommends", ...debianPackages],
     options,
   );
   if (done.status !== 0) console.log(`${name}: apt-get failed; its tests will be skipped`);
@@ -75,12 +75,21 @@ function provideChromium(): void {
   installByApt("chromium", "chromium");
 }
 
+function isOnPath(program: string): boolean {
+  // What only root calls is often on root's path alone.
+  const folders = [...(process.env.PATH ?? "").split(path.delimiter), "/usr/sbin", "/sbin"];
+  return folders.some((folder) => existsSync(path.join(folder, program)));
+}
+
 function provideEtcd(): void {
-  if (process.env.ETCD_BIN !== undefined) return;
-  const folders = (process.env.PATH ?? "").split(path.delimiter);
-  if (folders.some((folder) => existsSync(path.join(folder, "etcd")))) return;
+  if (process.env.ETCD_BIN !== undefined || isOnPath("etcd")) return;
   // With a service manager Debian starts a server on 2379 too; tests take other ports.
   installByApt("etcd", "etcd-server");
+}
+
+function provideNetworkTools(): void {
+  if (isOnPath("ip") && isOnPath("nft")) return;
+  installByApt("network namespaces", "iproute2", "nftables");
 }
 
 interface Totals {
@@ -154,6 +163,7 @@ const chosen = stages.filter((stage) => wanted.includes(stage.name));
 const files = chosen.flatMap((stage) => filesOf(stage, positionals));
 if (files.some(mentions("CHROMIUM_BIN"))) provideChromium();
 if (files.some(mentions("ETCD_MISSING"))) provideEtcd();
+if (files.some(mentions("findMissing"))) provideNetworkTools();
 const totals: Totals = { passed: 0, failed: 0, skipped: [], failures: [] };
 const startedAt = performance.now();
 for (const stage of chosen) await runStage(stage, positionals, totals);
