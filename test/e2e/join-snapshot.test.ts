@@ -55,7 +55,7 @@ test("joining by a snapshot", { timeout: 240_000 }, async (t) => {
   const network = await createTestNetwork(t, {
     template: countedTemplate("join-snapshot", 4),
     nodeSettings: {
-      sync: { snapshotEveryBlocks: 40, blocksMax: 30 },
+      sync: { snapshotEveryBlocks: 40, blocksMax: 100 },
       storage: { keepBlocks: 64 },
     },
   });
@@ -101,7 +101,8 @@ test("joining by a snapshot", { timeout: 240_000 }, async (t) => {
 
   // A new node, while transactions flow.
   await network.up([joiner]);
-  assert.equal(countIn(joiner, "the node goes on from the snapshot"), 1, "it joined by a snapshot");
+  // Once more where the network ran far ahead meanwhile.
+  assert.ok(countIn(joiner, "the node goes on from the snapshot") >= 1, "it joined by a snapshot");
   await Promise.all(loads.map((load) => load.stop()));
   await waitForAgreement(network);
   const lowest = await fetch(`${joiner.apiUrl}/v1/blocks/1`);
