@@ -91,6 +91,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     name: "partition-half",
     what: "two and two: nothing becomes final, nothing forks, then all goes on",
     async run(context) {
+      const { load } = context;
       const halves = [
         [0, 1],
         [2, 3],
@@ -104,6 +105,8 @@ export const FAULT_CASES: readonly FaultCase[] = [
       const before = await heights();
       await pause(3000);
       assert.deepEqual(await heights(), before, "nobody has a quorum");
+      const reached = Math.max(...before.map((height) => height ?? 0));
+      for (const height of load.final.values()) assert.ok(height <= reached, "called final alone");
       assert.equal(compareNodes(await readNetworkStatus(context.network.folder)).forked, false);
       await heal();
     },

@@ -12,8 +12,9 @@ import {
   type NodeEntry,
   openLedger,
   probeNode,
+  writeCometHomes,
 } from "@hanse/cli";
-import { readyKeyBackends } from "@hanse/protocol";
+import { type GenesisOrdering, readyKeyBackends } from "@hanse/protocol";
 import {
   ENTRIES_APP,
   killProcessesIn,
@@ -42,11 +43,15 @@ export interface FaultNetwork extends TestNetwork {
   removeSmallDisks(): void;
 }
 
-export async function createFaultNetwork(root: string): Promise<FaultNetwork> {
+export async function createFaultNetwork(
+  root: string,
+  ordering: GenesisOrdering,
+): Promise<FaultNetwork> {
   await readyKeyBackends();
   const created = await createNetworkFolder({
     dir: path.join(root, "network"),
     template: countedTemplate("faults", 4),
+    ordering,
     now: Date.now(),
     nodeSettings: {
       log: { level: "info" },
@@ -62,6 +67,7 @@ export async function createFaultNetwork(root: string): Promise<FaultNetwork> {
     }),
   );
   const folder: NetworkFolder = { ...created, nodes };
+  await writeCometHomes(folder, ({ id }) => addressOf(nodes.findIndex((node) => node.id === id)));
   const processes = new Map<number, ChildProcess>();
   const smallDisks = new Set<string>();
   const indexOf = (node: NodeEntry) => nodes.findIndex(({ id }) => id === node.id);

@@ -2,7 +2,7 @@
  * Faults on real processes: four nodes in network namespaces under load are killed, stopped, cut
  * off, starved of bandwidth or disk. After each fault: they go on, agree, and have lost nothing.
  *
- *     npm run faults -- [--list] [--only NAME[,NAME]] [--json]
+ *     npm run faults -- [--list] [--only NAME[,NAME]] [--ordering builtin|cometbft] [--json]
  *
  * Exit code 0: all cases passed; 1: one failed; 2: this machine cannot run them, or wrong usage.
  */
@@ -18,6 +18,7 @@ import {
   startEntryLoad,
 } from "../../test/e2e/harness/entry-load.ts";
 import { waitFor, waitForAgreement } from "../../test/e2e/harness/waiting.ts";
+import { provideCometbft } from "../install-cometbft.ts";
 import { FAULT_CASES, type FaultCase } from "./fault-cases.ts";
 import { createFaultNetwork, type FaultNetwork } from "./fault-network.ts";
 import { clearRules, createWires, findMissing, isInside, runInside } from "./namespaces.ts";
@@ -38,6 +39,10 @@ interface CaseResult {
   readonly error: string | undefined;
 }
 
+/** Engines whose processes stand in the nodes' own namespaces, and are hit by what hits the nodes. */
+const ORDERINGS = ["builtin", "cometbft"] as const;
+type Ordering = (typeof ORDERINGS)[number];
+
 const seconds = (ms: number) => Math.round(ms / 100) / 10;
 
 function selectCases(only: string | undefined): readonly FaultCase[] {
@@ -51,6 +56,21 @@ function selectCases(only: string | undefined): readonly FaultCase[] {
     }
     return found;
   });
+}
+
+function selectOrdering(name: string): Ordering {
+  const found = ORDERINGS.find((one) => one === name);
+  if (found !== undefined) return found;
+  process.stderr.write(`--ordering ${name}: expected ${ORDERINGS.join(" or ")}\n`);
+  process.exit(2);
+}
+
+/** What this machine lacks, in words. CometBFT is built where Go is installed. */
+async function findMissingFor(ordering: Ordering): Promise<string | undefined> {
+  const missing = findMissing();
+  if (missing !== undefined || ordering === "builtin") return missing;
+  const provided = await provideCometbft();
+  return "missing" in provided ? provided.missing : undefined;
 }
 
 /** Progress, agreement, nothing lost and nothing doubled. */
@@ -112,12 +132,16 @@ function printResult(result: CaseResult): void {
   process.stdout.write(`${cells.join(" ")}${error === undefined ? "" : `\n  ${error}`}\n`);
 }
 
-async function runAll(cases: readonly FaultCase[], json: boolean): Promise<boolean> {
+async function runAll(
+  cases: readonly FaultCase[],
+  ordering: Ordering,
+  json: boolean,
+): Promise<boolean> {
   const root = mkdtempSync(path.join(tmpdir(), "hanse-faults-"));
   const results: CaseResult[] = [];
   try {
     createWires(4);
-    const network = await createFaultNetwork(root);
+    const network = await createFaultNetwork(root, ordering);
     for (const node of network.nodes.keys()) clearRules(node);
     await network.start(0, 1, 2, 3);
     await network.installEntries();
@@ -149,6 +173,7 @@ const { values } = parseArgs({
   options: {
     list: { type: "boolean" },
     only: { type: "string" },
+    ordering: { type: "string", default: "builtin" },
     json: { type: "boolean", default: false },
   },
 });
@@ -157,10 +182,11 @@ if (values.list === true) {
   process.exit(0);
 }
 const cases = selectCases(values.only);
+const ordering = selectOrdering(values.ordering);
 if (isInside()) {
-  process.exit((await runAll(cases, values.json)) ? 0 : 1);
+  process.exit((await runAll(cases, ordering, values.json)) ? 0 : 1);
 }
-const missing = findMissing();
+const missing = await findMissingFor(ordering);
 if (missing !== undefined) {
   process.stderr.write(`faults: ${missing}\n`);
   process.exit(2);

@@ -40,6 +40,7 @@ export {
   saveAccountKey,
 } from "./network-folder/account-key.ts";
 export { type AddedNode, addNodeFolder } from "./network-folder/add-node.ts";
+export { writeCometHomes } from "./network-folder/comet-homes.ts";
 export { type CreateNetworkOptions, createNetworkFolder } from "./network-folder/create-network.ts";
 export { findFreePorts } from "./network-folder/free-ports.ts";
 export {

@@ -28,9 +28,13 @@ function linkKeyOf(node: NodeEntry): KeyPair {
 
 /**
  * Writes the homes of all nodes that have ports for CometBFT, again whenever ports change. What
- * CometBFT has signed and stored stays.
+ * CometBFT has signed and stored stays. `linkHostOf` says where a node's CometBFT is reached by the
+ * others; 127.0.0.1 unless said.
  */
-export async function writeCometHomes(network: NetworkFolder): Promise<void> {
+export async function writeCometHomes(
+  network: NetworkFolder,
+  linkHostOf: (node: NodeEntry) => string = () => HOST,
+): Promise<void> {
   const nodes = network.nodes.flatMap((node) =>
     node.comet === undefined ? [] : [{ node, ports: node.comet }],
   );
@@ -53,13 +57,13 @@ export async function writeCometHomes(network: NetworkFolder): Promise<void> {
         time: genesis.time,
         blockBytesMax: Math.max(blockBytesMax, BLOCK_BYTES_CEILING),
       },
-      listen: { host: HOST, port: ports.linkPort },
+      listen: { host: linkHostOf(node), port: ports.linkPort },
       rpc: { host: HOST, port: ports.rpcPort },
       peers: planned
         .filter((other) => other.node !== node)
         .map((other) => ({
           nodeId: cometNodeId(other.linkKey.publicKey.bytes),
-          host: HOST,
+          host: linkHostOf(other.node),
           port: other.ports.linkPort,
         })),
       blockIntervalMs: blockIntervalMsMin,
