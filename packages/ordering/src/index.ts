@@ -44,6 +44,26 @@ export {
   type PosrAccount,
   type PosrState,
 } from "./policy/posr-state.ts";
+export { listDuties, momentOf, type ProbeDuty } from "./probing/probe-duties.ts";
+export {
+  decodeProbeMessage,
+  encodeProbeMessage,
+  isProbeMessage,
+  type ProbeAnswer,
+  type ProbeMessage,
+  probeAnswerMessage,
+  probeMomentMessage,
+} from "./probing/probe-messages.ts";
+export {
+  ANSWER_MS_MAX,
+  type EpochObservations,
+  type Observation,
+  type ProbeEvent,
+  Prober,
+  type ProberOptions,
+  type ProbingFacts,
+  TIP_LAG_MAX,
+} from "./probing/prober.ts";
 export { presentMembers } from "./quorum/presence.ts";
 export { applyUpdates, faultyWeightMax, isResilient, makeResilient } from "./quorum/quorum.ts";
 export * from "./recovery/recovery-document.ts";

@@ -5,6 +5,7 @@ import { type CoreEvent, type Effect, LAN_TIMEOUTS, type TimerId } from "../core
 import type { Height, OrderingEngine, OrderingEra, OrderingStatus } from "../engine/interfaces.ts";
 import { type Evidence, encodeEvidence } from "../evidence/evidence.ts";
 import { createPolicy } from "../policy/create-policy.ts";
+import { isProbeMessage } from "../probing/probe-messages.ts";
 import { isSnapshotMessage } from "../sync/snapshot-messages.ts";
 import { openWal, removeWal } from "../wal/wal.ts";
 import { channelOf, encodeMessage, type WireMessage } from "../wire/messages.ts";
@@ -169,8 +170,8 @@ class BuiltinEngine implements OrderingEngine, Runtime {
     });
     transport.onMessage((from, channel, message) => {
       if (channel === "transactions" || this.stopped || this.#draining) return;
-      // Somebody else's: snapshots travel on the same channel.
-      if (isSnapshotMessage(message)) return;
+      // Somebody else's: snapshots and probes travel on the same channel.
+      if (isSnapshotMessage(message) || isProbeMessage(message)) return;
       if (!this.#links.has(from)) this.#linked(from, true);
       this.#inbox.receive(from, message);
       this.#settle();

@@ -15,6 +15,7 @@ import {
   type Hash,
 } from "@hanse/protocol";
 import type { Height } from "../engine/interfaces.ts";
+import { isProbeMessage } from "../probing/probe-messages.ts";
 import { CHUNK_BYTES, MANIFEST_BYTES_MAX } from "./snapshot-manifest.ts";
 
 /** Snapshots that one answer may name. */
@@ -53,7 +54,7 @@ export const SNAPSHOT_TYPES = {
 /** Whether a message of the channel is one of these, told from its first bytes. */
 export function isSnapshotMessage(bytes: Bytes): boolean {
   // A short array whose first item is an unsigned integer of one byte, 24 or above.
-  return (bytes[0] ?? 0) >> 5 === 4 && bytes[1] === 0x18;
+  return (bytes[0] ?? 0) >> 5 === 4 && bytes[1] === 0x18 && !isProbeMessage(bytes);
 }
 
 export function encodeSnapshotMessage(m: SnapshotMessage): Bytes {

@@ -33,6 +33,8 @@ export const DOMAINS = {
   evidence: "hanse/evidence/1",
   recovery: "hanse/recovery/1",
   results: "hanse/results/1",
+  probeMoment: "hanse/probe-moment/1",
+  probeAnswer: "hanse/probe-answer/1",
 } as const;
 
 export type Domain = (typeof DOMAINS)[keyof typeof DOMAINS];
