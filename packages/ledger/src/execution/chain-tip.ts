@@ -1,4 +1,4 @@
-import type { Hash, LedgerParams } from "@hanse/protocol";
+import type { Block, Hash, LedgerParams } from "@hanse/protocol";
 
 /** The newest executed block, and what its successor has to say about it. */
 export interface ChainTip {
@@ -12,4 +12,6 @@ export interface ChainTip {
   /** In force for the next block. */
   readonly params: LedgerParams;
   readonly paramsHash: Hash;
+  /** Of the block itself, what rules may ask for in its successor; undefined at height 0. */
+  readonly block: Pick<Block, "header" | "lastCert"> | undefined;
 }

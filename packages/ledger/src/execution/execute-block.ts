@@ -96,7 +96,10 @@ function runRule(
   if (rule === undefined) return { rule: NO_RULE_RESULT, next: tip };
   overlay.begin(transactions.length);
   try {
-    const result = rule.afterBlock({ block, header, lastCert, evidence }, overlay);
+    const result = rule.afterBlock(
+      { block, header, lastCert, evidence, parent: tip.block },
+      overlay,
+    );
     return { rule: result, next: result.rulesChanged ? rule.inForce(overlay) : tip };
   } catch (cause) {
     throw new HanseError(

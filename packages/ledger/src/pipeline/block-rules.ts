@@ -13,6 +13,8 @@ export interface BlockFacts {
   /** Encoded certificate of the height below; empty at height 1. */
   readonly lastCert: Bytes;
   readonly evidence: readonly Bytes[];
+  /** The block below; undefined at height 1. */
+  readonly parent: { readonly header: BlockHeader; readonly lastCert: Bytes } | undefined;
 }
 
 export interface RuleResult {

@@ -216,7 +216,9 @@ export function createChain(parts: ChainParts): Chain {
     pending.set(height, { commit, prepared, written: undefined });
     const { params, paramsHash } = next;
     const { hash } = decided;
-    tip = { height, hash, time: header.time, stateRoot, resultsRoot, params, paramsHash };
+    const { time } = header;
+    const block = { header, lastCert: decided.block.lastCert };
+    tip = { height, hash, time, stateRoot, resultsRoot, params, paramsHash, block };
     record(commit, prepared, [began, ran, clock.now()]);
     settlePool(prepared, height, header.time);
     return result;

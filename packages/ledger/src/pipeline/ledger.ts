@@ -132,7 +132,8 @@ async function loadTip(options: LedgerOptions, ledgerId: Hash): Promise<ChainTip
     paramsHash: hashLedgerParams(params),
   };
   if (height === 0) {
-    return { ...common, height, hash: ledgerId, time: genesis.time, stateRoot, resultsRoot };
+    const { time } = genesis;
+    return { ...common, height, hash: ledgerId, time, stateRoot, resultsRoot, block: undefined };
   }
   const stored = await store.block(height);
   if (stored === undefined) {
@@ -142,7 +143,7 @@ async function loadTip(options: LedgerOptions, ledgerId: Hash): Promise<ChainTip
       `the store names height ${height} but lacks it`,
     );
   }
-  const { header } = decodeBlock(stored.bytes);
+  const { header, lastCert } = decodeBlock(stored.bytes);
   if (!equalBytes(header.ledgerId, ledgerId)) {
     throw new HanseError(
       "LEDGER_OTHER",
@@ -151,7 +152,8 @@ async function loadTip(options: LedgerOptions, ledgerId: Hash): Promise<ChainTip
         "check the database setting or the genesis file",
     );
   }
-  return { ...common, height, hash: blockHash, time: header.time, stateRoot, resultsRoot };
+  const block = { header, lastCert };
+  return { ...common, height, hash: blockHash, time: header.time, stateRoot, resultsRoot, block };
 }
 
 function byKey<K, V>(list: readonly V[], key: (item: V) => K, what: string): Map<K, V> {

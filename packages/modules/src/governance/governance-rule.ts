@@ -29,7 +29,7 @@ import {
 } from "@hanse/protocol";
 import type { StateOverlay, StateView } from "@hanse/state";
 import { listCandidates } from "../presence/candidates.ts";
-import { type PresenceInbox, takeInbox } from "../presence/inbox.ts";
+import { EMPTY_INBOX, type PresenceInbox, takeInbox } from "../presence/inbox.ts";
 import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
 import { isRecorded, recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
@@ -69,13 +69,16 @@ function startPolicy(
   }
 }
 
+/** What a policy is told of a block, besides the state. */
+type PolicyBlock = Pick<BlockFacts, "header" | "lastCert">;
+
 /** Whose finalize votes this block puts on the ledger; other engines' proofs say nothing of them. */
-function votesOf(facts: BlockFacts, state: StateView): PolicyFacts["votes"] {
-  const height = facts.header.height - 1;
-  if (height < 1 || facts.lastCert.length === 0) return [];
+function votesOf({ header, lastCert }: PolicyBlock, state: StateView): PolicyFacts["votes"] {
+  const height = header.height - 1;
+  if (height < 1 || lastCert.length === 0) return [];
   let signers: readonly number[];
   try {
-    signers = bitmapToIndices(decodeCertificate(facts.lastCert).signers);
+    signers = bitmapToIndices(decodeCertificate(lastCert).signers);
   } catch (error) {
     if (error instanceof HanseError && error.kind === "malformed") return [];
     throw error;
@@ -158,6 +161,34 @@ function changeOrdering(
 export function createGovernanceRule(): BlockRule {
   const policyOf = createPolicyCache();
 
+  function factsOf(
+    block: PolicyBlock,
+    state: StateView,
+    rules: Rules,
+    latest: ValidatorSet,
+    inbox: PresenceInbox,
+  ): PolicyFacts {
+    const { height } = block.header;
+    const { readinessBlocks } = rules.constitution;
+    return {
+      header: block.header,
+      set: validatorSetAt(state, height).set,
+      latest,
+      votes: votesOf(block, state),
+      barred: rules.barred,
+      ...inbox,
+      ...(rules.policyParams.probing === 1
+        ? { candidates: listCandidates(state, latest, { height, readinessBlocks }) }
+        : {}),
+    };
+  }
+
+  /**
+   * The policy's step for this block, and before it the one that an empty block below left to it.
+   * An empty block that changes nothing else leaves its own: the state root stays as it is, so that
+   * this block proves it, and an idle ledger comes to rest. Only one step is ever left: what it
+   * needs is in the block below, which every node has, also one that began from a snapshot.
+   */
   function runPolicy(
     facts: BlockFacts,
     state: StateOverlay,
@@ -165,27 +196,29 @@ export function createGovernanceRule(): BlockRule {
     base: ValidatorSet,
     decided: readonly ValidatorUpdate[],
     inbox: PresenceInbox,
-  ): readonly ValidatorUpdate[] {
+    quiet: boolean,
+  ): { readonly updates: readonly ValidatorUpdate[]; readonly recorded: boolean } {
     const policy = policyOf(rules.policy, rules.policyParams);
-    const record = state.getKv(GOVERNANCE_KV, POLICY_KEY)?.value;
-    if (policy.afterBlock === undefined || record === undefined) return decided;
+    const entry = state.getKv(GOVERNANCE_KV, POLICY_KEY);
+    if (policy.afterBlock === undefined || entry === undefined) {
+      return { updates: decided, recorded: false };
+    }
     const { height } = facts.header;
+    // Its version says which step was the last: each writes it, but for an empty block's that finds
+    // it as it was, and such a block is never one that leaves its step to the next.
+    const steppedAt = entry.version.height;
+    if (quiet && steppedAt === height - 1) return { updates: decided, recorded: false };
+    let record = entry.value;
+    if (facts.parent !== undefined && steppedAt === height - 2) {
+      // What it wants comes again with the step of this block.
+      const left = factsOf(facts.parent, state, rules, base, EMPTY_INBOX);
+      record = policy.afterBlock(record, left).state;
+    }
     const latest = applyUpdates(base, decided);
-    const { readinessBlocks } = rules.constitution;
-    const outcome = policy.afterBlock(record, {
-      header: facts.header,
-      set: validatorSetAt(state, height).set,
-      latest,
-      votes: votesOf(facts, state),
-      barred: rules.barred,
-      ...inbox,
-      ...(rules.policyParams.probing === 1
-        ? { candidates: listCandidates(state, latest, { height, readinessBlocks }) }
-        : {}),
-    });
-    // A record that stays as it is leaves the state root as it is: an idle ledger's is proven then.
-    if (!equalBytes(outcome.state, record)) state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
-    return addPolicyUpdates(base, decided, outcome.updates);
+    const outcome = policy.afterBlock(record, factsOf(facts, state, rules, latest, inbox));
+    const recorded = !quiet || !equalBytes(outcome.state, entry.value);
+    if (recorded) state.putKv(GOVERNANCE_KV, POLICY_KEY, outcome.state);
+    return { updates: addPolicyUpdates(base, decided, outcome.updates), recorded };
   }
 
   return {
@@ -210,13 +243,16 @@ export function createGovernanceRule(): BlockRule {
       }
       const base = newestSet(state).set;
       const { updates: decided, waiting, drained } = drainQueue(state, base, height);
-      const validatorUpdates = runPolicy(facts, state, rules, base, decided, inbox);
+      const reasons = judged || drained || waiting;
+      const quiet = facts.header.txCount === 0 && !reasons;
+      const policy = runPolicy(facts, state, rules, base, decided, inbox, quiet);
+      const validatorUpdates = policy.updates;
       if (validatorUpdates.length > 0) {
         putValidatorSet(state, height + 2, applyUpdates(base, validatorUpdates));
       }
       return {
         validatorUpdates,
-        changed: judged || drained || waiting || validatorUpdates.length > 0,
+        changed: reasons || validatorUpdates.length > 0 || (quiet && policy.recorded),
         rulesChanged: rulesChangedAt(state) === height,
       };
     },

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodePosrState } from "@hanse/ordering";
 import { toHex, utf8 } from "@hanse/protocol";
-import { createRigNode } from "../../../ledger/src/testing/ledger-rig.ts";
+import { createRigNode, decide, draft } from "../../../ledger/src/testing/ledger-rig.ts";
 import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
 import { readRules } from "./rules.ts";
 import { newestSet } from "./validator-sets.ts";
@@ -27,7 +27,10 @@ test("posr counts signatures block by block, and only an epoch's end changes the
     if (result.validatorUpdates.length > 0) updated.push(height);
   }
   assert.ok(updated.length >= 1 && updated.every((height) => height % 8 === 0), String(updated));
-  assert.equal(changed.filter(Boolean).length, updated.length, "idle blocks call for no others");
+  assert.ok(
+    changed.every((wants, i) => !(wants && changed[i + 1])),
+    "at most one proof block for each, then rest",
+  );
   assert.ok(record(g).accounts.size === 4);
   assert.ok(proposeWeights(g).every((weight) => weight > 1));
   // Everybody signed everything: nobody gains on the others.
@@ -75,4 +78,43 @@ test("an idle ledger of dpoa by height comes to rest: its newest state is proven
   const after = await g.block();
   assert.deepEqual([before.changed, after.changed], [false, false]);
   assert.equal(toHex(after.stateRoot), toHex(before.stateRoot));
+});
+
+for (const [policy, policyParams] of [
+  ["posr", {}],
+  ["dpoa", { slotMs: 1_000 }],
+] as const) {
+  test(`a row of an idle ledger under ${policy} is proven without waiting for others`, async () => {
+    const g = await createGovernedLedger({ genesis: { policy, policyParams } });
+    assert.equal((await g.ready("d", "d/node-1", g.nodeKey("d"))).code, "ok");
+    // What an engine does: one more block as long as the newest one wants a proof.
+    let blocks = 0;
+    for (let wants = true; wants; blocks++) {
+      assert.ok(blocks < 3, "an idle ledger falls silent");
+      wants = (await g.block()).changed;
+    }
+    const key = { kind: "row", table: "governance_readiness", key: "d/node-1" } as const;
+    const waiting = new Promise<undefined>((resolve) => {
+      setTimeout(() => resolve(undefined), 5_000).unref();
+    });
+    const receipt = await Promise.race([g.node.ledger.receipt({ state: [key] }), waiting]);
+    assert.ok(receipt, "the receipt comes at rest");
+  });
+}
+
+test("what an empty block left to count is counted with the next one, also after a restart", async () => {
+  const policyParams = { epochBlocks: 1_000 };
+  const g = await createGovernedLedger({ genesis: { policy: "posr", policyParams } });
+  const eligible = () => record(g).accounts.get("a/node-1")?.now.eligible ?? 0;
+  assert.equal((await g.ready("d", "d/node-1", g.nodeKey("d"))).code, "ok");
+  const before = g.node.ledger.tip.height;
+  await g.block();
+  assert.equal(eligible(), before - 1, "the empty block leaves the record as it is");
+  const again = await createRigNode(g.rig, { store: g.node.store, disk: g.node.disk });
+  const made = await draft(g.rig, again, before + 1);
+  again.clock.advance(Math.max(0, made.header.time - again.clock.now()));
+  const result = await again.ledger.finalizeBlock(decide(g.rig, made));
+  await again.ledger.commit(before + 2);
+  assert.equal(eligible(), before + 1, "every height once");
+  assert.equal(result.changed, true, "and what was counted gets its proof");
 });

@@ -22,7 +22,7 @@ export interface PresenceInbox {
   readonly maintenance: readonly MaintenanceNotice[];
 }
 
-const EMPTY: PresenceInbox = { reports: [], maintenance: [] };
+export const EMPTY_INBOX: PresenceInbox = { reports: [], maintenance: [] };
 
 function toCbor({ reports, maintenance }: PresenceInbox): CborValue {
   return [
@@ -71,7 +71,7 @@ function fromCbor(value: CborValue): PresenceInbox {
 
 function readInbox(view: StateView): PresenceInbox {
   const stored = view.getKv(GOVERNANCE_KV, INBOX_KEY);
-  return stored === undefined ? EMPTY : fromCbor(decodeCbor(stored.value));
+  return stored === undefined ? EMPTY_INBOX : fromCbor(decodeCbor(stored.value));
 }
 
 export function addToInbox(overlay: StateOverlay, more: Partial<PresenceInbox>): void {
@@ -86,6 +86,6 @@ export function addToInbox(overlay: StateOverlay, more: Partial<PresenceInbox>):
 /** What this block's transactions put in; the next block begins with nothing. */
 export function takeInbox(overlay: StateOverlay): PresenceInbox {
   const inbox = readInbox(overlay);
-  if (inbox !== EMPTY) overlay.removeKv(GOVERNANCE_KV, INBOX_KEY);
+  if (inbox !== EMPTY_INBOX) overlay.removeKv(GOVERNANCE_KV, INBOX_KEY);
   return inbox;
 }
