@@ -168,9 +168,10 @@ export function createTrialLedger(
     });
   }
   const trustAt = (height: number): TrustedSet => {
-    if (height === 0) return { ledgerId, height, headerHash: ledgerId, set: sets[0]! };
+    if (height === 0) return { ledgerId, height, headerHash: ledgerId, time: 0, set: sets[0]! };
     const { proof, set } = blocks[height - 1]!;
-    return { ledgerId, height, headerHash: hashHeader(proof.header), set };
+    const { header } = proof;
+    return { ledgerId, height, headerHash: hashHeader(header), time: header.time, set };
   };
   return { ledgerId, blocks, trustAt };
 }

@@ -8,10 +8,16 @@ import {
   toHex,
   trustedSetToJson,
 } from "@hanse/protocol";
-import { compareWitness, createLightClient, type LightProgress } from "@hanse/verifier";
+import {
+  compareWitness,
+  createLightClient,
+  DAY_MS,
+  type LightProgress,
+  TRUSTING_MS,
+} from "@hanse/verifier";
 import type { Command } from "commander";
 import { type LedgerClient, openLedger } from "../client/ledger-client.ts";
-import { type CommandContext, nodeUrlOf, timeoutMsOf } from "../command-context.ts";
+import { type CommandContext, nodeUrlOf, parseNumber, timeoutMsOf } from "../command-context.ts";
 import type { Runner } from "../program.ts";
 import { loadTrust } from "../receipts/verify-receipt-file.ts";
 
@@ -20,7 +26,10 @@ interface SyncOptions {
   readonly genesis?: string;
   readonly from?: string;
   readonly witness: readonly string[];
+  readonly trustingDays: number;
 }
+
+const TRUSTING_DAYS_MAX = 36_500;
 
 /** Replaces the file in one step: what was trusted is never lost to a torn write. */
 function saveTrust(file: string, text: string): void {
@@ -76,11 +85,19 @@ export function addLightCommands(program: Command, run: Runner): void {
     .option("--genesis <file>", "the genesis document that you trust, to begin from it")
     .option("--from <url>", "node that hands over the headers; need not be trusted (--node)")
     .option("--witness <url>", "another node that must have the same block", collect, [])
+    .option(
+      "--trusting-days <days>",
+      "how old the trusted block may be, by its time",
+      (text) => parseNumber("--trusting-days", text, 0, TRUSTING_DAYS_MAX),
+      TRUSTING_MS / DAY_MS,
+    )
     .addHelpText(
       "after",
       `
 Headers are believed when a quorum of the trusted set, or of one that it handed over to, made them
-final; set changes are skipped where enough of the trusted set signed on. The file then serves
+final; set changes are skipped where enough of the trusted set signed on. A trusted block, or genesis,
+older than --trusting-days is refused: members that left since could sign another history. Get a newer
+file from an organization that you believe. The file then serves
 \`hanse verify --trust\`. Exit code 1: refused, with the reason; the file stays as it was. When a witness
 has another final block, a fork file is written instead that \`hanse verify fork\` checks.
 
@@ -105,7 +122,9 @@ Examples:
         const ledger = await openLedger(url, timeoutMsOf(context));
         const client = createLightClient({
           trust,
-          fetch: ({ from, changes }) => ledger.lightPage(from, changes),
+          fetch: ({ from, changes, at }) => ledger.lightPage(from, changes, at),
+          now: () => Date.now(),
+          trustingMs: options.trustingDays * DAY_MS,
         });
         const progress = await client.sync();
         for (const witness of options.witness) {

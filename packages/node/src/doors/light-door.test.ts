@@ -29,6 +29,7 @@ test("from the genesis to the newest block, by one header", async () => {
   assert.equal(submitted.status, 200, await submitted.text());
   const client = createLightClient({
     trust: { genesis: node.genesis },
+    now: () => Date.now(),
     fetch: async ({ from, changes }) =>
       (await get(`/v1/light?from=${from}&changes=${changes ? 1 : 0}`)).bytes,
   });

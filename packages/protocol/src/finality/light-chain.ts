@@ -45,7 +45,8 @@ export type LightVerdict =
 /** Trust in a genesis document: its first set, at height 0, below the first block. */
 export function trustGenesis(genesis: GenesisDocument): TrustedSet {
   const ledgerId = ledgerIdOf(genesis);
-  return { ledgerId, height: 0, headerHash: ledgerId, set: genesisValidatorSet(genesis) };
+  const { time } = genesis;
+  return { ledgerId, height: 0, headerHash: ledgerId, time, set: genesisValidatorSet(genesis) };
 }
 
 /** Either form of trust as a place to begin from. */
@@ -109,8 +110,9 @@ export function followLightBlock(
   if (!equalBytes(header.ledgerId, trust.ledgerId)) return fail("it belongs to another ledger");
   if (!equalBytes(header.validatorsHash, set.hash)) return fail("the set is not the one it names");
   const headerHash = hashHeader(header);
+  const { ledgerId } = trust;
   const next: LightState = {
-    trust: { ledgerId: trust.ledgerId, height: header.height, headerHash, set },
+    trust: { ledgerId, height: header.height, headerHash, time: header.time, set },
     header,
   };
   if (header.height === trust.height) {

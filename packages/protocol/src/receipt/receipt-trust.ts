@@ -17,13 +17,15 @@ export interface TrustedSet {
   readonly ledgerId: Hash;
   readonly height: number;
   readonly headerHash: Hash;
+  /** Time of the block in milliseconds since 1970, where it is known: how old the trust is. */
+  readonly time?: number;
   /** The set in force at `height`. */
   readonly set: ValidatorSet;
 }
 
 export type ReceiptTrust = { readonly genesis: GenesisDocument } | TrustedSet;
 
-const FIELDS = ["version", "ledgerId", "height", "headerHash", "validators"];
+const FIELDS = ["version", "ledgerId", "height", "headerHash", "time", "validators"];
 const SET_FIELDS = ["quorum", "members"];
 const MEMBER_FIELDS = ["id", "org", "key", "vote", "propose"];
 
@@ -69,6 +71,7 @@ export function trustedSetToJson(trust: TrustedSet): Record<string, unknown> {
     ledgerId: toHex(trust.ledgerId),
     height: trust.height,
     headerHash: toHex(trust.headerHash),
+    ...(trust.time === undefined ? {} : { time: trust.time }),
     validators: {
       quorum: trust.set.quorum,
       members: trust.set.members.map(({ id, org, key, vote, propose }) => ({
@@ -108,6 +111,7 @@ export function trustedSetFromJson(value: unknown): TrustedSet {
     ledgerId: readHash(f.ledgerId, "trust.ledgerId"),
     height: readInteger(f.height, "trust.height"),
     headerHash: readHash(f.headerHash, "trust.headerHash"),
+    ...(f.time === undefined ? {} : { time: readInteger(f.time, "trust.time") }),
     set: createValidatorSet(members, v.quorum),
   };
 }

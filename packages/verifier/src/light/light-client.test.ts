@@ -15,7 +15,18 @@ import {
   trialSet,
 } from "../../../protocol/scripts/light-trials.ts";
 import { compareWitness } from "./compare-witness.ts";
-import { createLightClient, type LightRequest } from "./light-client.ts";
+import {
+  createLightClient,
+  DAY_MS,
+  LIGHT_AHEAD_MS_MAX,
+  type LightClientOptions,
+  type LightRequest,
+  TRUSTING_MS,
+} from "./light-client.ts";
+
+/** A client whose clock stands shortly after the trial ledgers' blocks. */
+const trialClient = (options: Omit<LightClientOptions, "now">) =>
+  createLightClient({ now: () => 200_000, ...options });
 
 /** Sets that share three of four members with the next one: a window that moves along. */
 function movingSets(changes: number, blocksEach: number) {
@@ -54,7 +65,7 @@ const codeOf = (promise: Promise<unknown>) =>
 test("one page and one header while enough of the trusted set signs", async () => {
   const ledger = createTrialLedger(movingSets(2, 3));
   const { fetch, requests } = serve(ledger);
-  const client = createLightClient({ trust: ledger.trustAt(4), fetch });
+  const client = trialClient({ trust: ledger.trustAt(4), fetch });
   const { trust, steps, pages } = await client.sync();
   assert.deepEqual(trust, ledger.trustAt(9));
   assert.deepEqual(client.trust, trust);
@@ -68,7 +79,7 @@ test("through forty changes of the set it believes fewer headers than there are 
   const ledger = createTrialLedger(movingSets(40, 2));
   for (const pageMax of [200, 7]) {
     const { fetch } = serve(ledger, pageMax);
-    const client = createLightClient({ trust: ledger.trustAt(1), fetch });
+    const client = trialClient({ trust: ledger.trustAt(1), fetch });
     const { trust, steps } = await client.sync();
     assert.deepEqual(trust, ledger.trustAt(82));
     assert.ok(steps.length < 35, `${steps.length} headers`);
@@ -79,7 +90,7 @@ test("through forty changes of the set it believes fewer headers than there are 
 test("a change of all members is followed by the handing over alone", async () => {
   const sets = [trialSet(["a", "b", "c", "d"]), trialSet(["e", "f", "g", "h"])];
   const ledger = createTrialLedger([sets[0]!, sets[0]!, sets[1]!, sets[1]!]);
-  const client = createLightClient({ trust: ledger.trustAt(0), fetch: serve(ledger).fetch });
+  const client = trialClient({ trust: ledger.trustAt(0), fetch: serve(ledger).fetch });
   const { steps } = await client.sync();
   assert.deepEqual(steps, [
     { height: 2, step: "sameSet" },
@@ -91,7 +102,7 @@ test("whoever answers wrongly is refused by name, and what was trusted stays", a
   const ledger = createTrialLedger(movingSets(6, 2));
   const trust = ledger.trustAt(3);
   const sync = async (change: (page: LightPage) => LightPage, pageMax?: number) => {
-    const client = createLightClient({ trust, fetch: serve(ledger, pageMax, change).fetch });
+    const client = trialClient({ trust, fetch: serve(ledger, pageMax, change).fetch });
     const code = await codeOf(client.sync());
     assert.ok(client.trust.height >= 3);
     assert.deepEqual(client.trust, ledger.trustAt(client.trust.height));
@@ -116,14 +127,14 @@ test("whoever answers wrongly is refused by name, and what was trusted stays", a
     await sync((page) => ({ ...page, changes: [], newest: fork.blocks[3]! })),
     /below the quorum/,
   );
-  const client = createLightClient({ trust, fetch: async () => new Uint8Array(20) });
+  const client = trialClient({ trust, fetch: async () => new Uint8Array(20) });
   assert.match(await codeOf(client.sync()), /LIGHT_PAGE_INVALID: .*HANSELGT/);
 });
 
 test("an endless answer ends", async () => {
   const ledger = createTrialLedger(movingSets(150, 1));
   const { fetch, requests } = serve(ledger, 1);
-  const client = createLightClient({ trust: ledger.trustAt(1), fetch });
+  const client = trialClient({ trust: ledger.trustAt(1), fetch });
   assert.match(await codeOf(client.sync()), /LIGHT_PAGES: .*call again to go on from height 99/);
   assert.equal(requests.length, 100);
   await client.sync();
@@ -160,4 +171,64 @@ test("a witness that agrees, one that forked, and one that makes things up", asy
     await codeOf(compareWitness(trust, height, asked, page(few))),
     /LIGHT_REFUSED: .*below the quorum/,
   );
+});
+
+test("what is older than the trusting period vouches for nothing", async () => {
+  const ledger = createTrialLedger(movingSets(2, 3));
+  const { fetch, requests } = serve(ledger);
+  const trust = ledger.trustAt(4);
+  const at = (now: number, trustingMs?: number) =>
+    createLightClient({
+      trust,
+      fetch,
+      now: () => now,
+      ...(trustingMs === undefined ? {} : { trustingMs }),
+    });
+  const tooOld = at(trust.time! + TRUSTING_MS + 1);
+  assert.match(
+    await codeOf(tooOld.sync()),
+    /LIGHT_TRUST_EXPIRED: the trusted block 4 is 14 days old.*--trusting-days/,
+  );
+  assert.deepEqual(tooOld.trust, trust);
+  assert.equal(requests.length, 0, "nothing is asked of anybody");
+  assert.equal((await at(trust.time! + TRUSTING_MS).sync()).trust.height, 9);
+  assert.equal((await at(trust.time! + 20 * DAY_MS, 30 * DAY_MS).sync()).trust.height, 9);
+  // A genesis ages too; it stands at the time that the document names.
+  const genesis = createLightClient({
+    trust: ledger.trustAt(0),
+    fetch,
+    now: () => TRUSTING_MS + 1,
+  });
+  assert.match(await codeOf(genesis.sync()), /LIGHT_TRUST_EXPIRED: the trusted block 0/);
+  // A header of the future would stay trusted for too long.
+  const early = at(9_000 - LIGHT_AHEAD_MS_MAX - 1);
+  assert.match(await codeOf(early.sync()), /LIGHT_REFUSED: .*ahead of the clock/);
+});
+
+test("a trusted block without its time is dated by its own header, and by no other", async () => {
+  const ledger = createTrialLedger(movingSets(2, 3));
+  const { time: _, ...undated } = ledger.trustAt(4);
+  const asked: LightRequest[] = [];
+  const follow = (now: number, dating: number) => {
+    const { fetch } = serve(ledger);
+    return createLightClient({
+      trust: undated,
+      now: () => now,
+      async fetch(request) {
+        asked.push(request);
+        if (request.at === undefined) return await fetch(request);
+        const newest = ledger.blocks[dating - 1]!;
+        const { ledgerId } = ledger;
+        return encodeLightPage({ ledgerId, changes: [], complete: false, newest });
+      },
+    });
+  };
+  const { trust, steps } = await follow(200_000, 4).sync();
+  assert.deepEqual(trust, ledger.trustAt(9));
+  assert.deepEqual(steps, [{ height: 9, step: "skipped" }]);
+  assert.deepEqual(asked[0], { from: 4, changes: false, at: 4 });
+  assert.match(await codeOf(follow(4_000 + TRUSTING_MS + 1, 4).sync()), /LIGHT_TRUST_EXPIRED/);
+  const lied = follow(4_000 + TRUSTING_MS + 1, 9);
+  assert.match(await codeOf(lied.sync()), /LIGHT_REFUSED: it is of another height/);
+  assert.deepEqual(lied.trust, undated, "what dates it does not move it");
 });

@@ -25,6 +25,8 @@ export interface LightRequest {
   readonly from: number;
   /** Whether the set changes are wanted at all, or the newest block alone. */
   readonly changes: boolean;
+  /** The block of this height is wanted instead of the newest. */
+  readonly at?: number;
 }
 
 export interface LightClientOptions {
@@ -32,6 +34,10 @@ export interface LightClientOptions {
   readonly trust: ReceiptTrust;
   /** Brings an encoded page of `spec/light.md`, e.g. from `/v1/light` of any node. */
   readonly fetch: (request: LightRequest) => Promise<Bytes>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** For so long after its block's time a trusted set may vouch for others; 14 days unless given. */
+  readonly trustingMs?: number;
 }
 
 /** What one `sync` did. */
@@ -49,20 +55,46 @@ export interface LightClient {
   /**
    * Follows the ledger to the newest proven block of whoever answers; what was trusted stays
    * trusted if it fails on the way.
-   * @throws HanseError `LIGHT_REFUSED` with the reason, `LIGHT_PAGES` after too many pages, the
-   * codes of `decodeLightPage`, or what `fetch` throws.
+   * @throws HanseError `LIGHT_REFUSED` with the reason, `LIGHT_TRUST_EXPIRED` when what is trusted
+   * is older than the trusting period, `LIGHT_PAGES` after too many pages, the codes of
+   * `decodeLightPage`, or what `fetch` throws.
    */
   sync(): Promise<LightProgress>;
 }
 
 /** Pages that one `sync` reads; each holds up to 200 set changes. */
 export const LIGHT_PAGES_MAX = 100;
+export const DAY_MS = 86_400_000;
+/**
+ * Trusting period unless another is given. Members that left keep their keys and may lose them; the
+ * longer ago, the less holds them back from signing another history.
+ */
+export const TRUSTING_MS = 14 * DAY_MS;
+/** A header may be so far ahead of the clock; what is dated later would stay trusted too long. */
+export const LIGHT_AHEAD_MS_MAX = 60_000;
 
 function refused(reason: string): never {
   throw new HanseError("LIGHT_REFUSED", "rejected", reason);
 }
 
-export function createLightClient({ trust, fetch }: LightClientOptions): LightClient {
+function checkAge({ height, time }: TrustedSet, now: number, trustingMs: number): void {
+  const ageMs = now - time!;
+  if (ageMs <= trustingMs) return;
+  const days = (ms: number) => `${Math.round((ms / DAY_MS) * 10) / 10} days`;
+  throw new HanseError(
+    "LIGHT_TRUST_EXPIRED",
+    "rejected",
+    `the trusted block ${height} is ${days(ageMs)} old, the trusting period is ${days(trustingMs)}: get a newer trusted block from an organization that you believe, or, if the keys of the members of that time are still safe, give a longer period (--trusting-days)`,
+    { details: { height, ageMs, trustingMs } },
+  );
+}
+
+export function createLightClient({
+  trust,
+  fetch,
+  now,
+  trustingMs = TRUSTING_MS,
+}: LightClientOptions): LightClient {
   let state: LightState = { trust: trustedSetOf(trust) };
 
   async function sync(): Promise<LightProgress> {
@@ -71,7 +103,7 @@ export function createLightClient({ trust, fetch }: LightClientOptions): LightCl
     const steps: { height: number; step: LightStep }[] = [];
     let pages = 0;
 
-    const read = async (changes: boolean): Promise<LightPage> => {
+    const read = async (changes: boolean, at?: number): Promise<LightPage> => {
       if (pages++ >= LIGHT_PAGES_MAX) {
         throw new HanseError(
           "LIGHT_PAGES",
@@ -81,12 +113,15 @@ export function createLightClient({ trust, fetch }: LightClientOptions): LightCl
       }
       // The trusted header is wanted once more where only its hash is known: it may hand over.
       const next = state.trust.height + (state.header === undefined ? 0 : 1);
-      const page = decodeLightPage(await fetch({ from: next, changes }));
+      const wanted = { from: next, changes };
+      const page = decodeLightPage(await fetch(at === undefined ? wanted : { ...wanted, at }));
       if (!equalBytes(page.ledgerId, state.trust.ledgerId))
         refused("the page is of another ledger");
       return page;
     };
     const take = (block: LightBlock): string | undefined => {
+      const { height, time } = block.proof.header;
+      if (time > now() + LIGHT_AHEAD_MS_MAX) return `block ${height}: it is ahead of the clock`;
       const verdict = followLightBlock(state, block);
       if (!verdict.ok) return verdict.reason;
       state = verdict.state;
@@ -95,6 +130,14 @@ export function createLightClient({ trust, fetch }: LightClientOptions): LightCl
     };
     const done = () => ({ from, trust: state.trust, pages, steps });
 
+    if (state.trust.time === undefined) {
+      // Known by its hash alone: the header says how old it is.
+      const { newest } = await read(false, from);
+      const reason = newest.proof.header.height === from ? take(newest) : "it is of another height";
+      if (reason !== undefined) refused(reason);
+      steps.length = 0;
+    }
+    checkAge(state.trust, now(), trustingMs);
     const { newest } = await read(false);
     const { height } = newest.proof.header;
     if (height < state.trust.height) {
