@@ -6,7 +6,7 @@ import path from "node:path";
 import { findEtcdBinary, findFreePorts } from "@hanse/cli";
 
 const MEMBERS = 3;
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 let started: Promise<readonly string[]> | undefined;
 const children: ChildProcess[] = [];
