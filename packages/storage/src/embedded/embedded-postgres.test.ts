@@ -127,7 +127,7 @@ test("a killed node leaves no server behind", async (t) => {
   const pid = Number(line.toString());
   assert.notEqual(processStart(pid), undefined);
   node.kill("SIGKILL");
-  for (let i = 0; i < 200 && processStart(pid) !== undefined; i++) {
+  for (let i = 0; i < 1_200 && processStart(pid) !== undefined; i++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.equal(processStart(pid), undefined);

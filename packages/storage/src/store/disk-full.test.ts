@@ -13,7 +13,7 @@ import { HanseError, toHex } from "@hanse/protocol";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
-import { openLedgerStore } from "./ledger-store.ts";
+import { openLedgerStore, type PostgresLedgerStore } from "./ledger-store.ts";
 
 /** Above the 16 MB of a log segment, so that tables meet it first. */
 const FILE_BYTES_MAX = 17 * 1024 * 1024;
@@ -24,8 +24,13 @@ test("a full disk stops the store; a restart recovers", {
   skip: canLimit ? false : "needs prlimit",
 }, async (t) => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-full-"));
-  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
   const postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
+  const stores: PostgresLedgerStore[] = [];
+  t.after(async () => {
+    for (const one of stores) await one.close("now").catch(() => {});
+    await postgres.stop();
+    fs.rmSync(dir, { recursive: true, force: true });
+  });
   const ledgerId = sampleLedgerId("full");
   const failures: HanseError[] = [];
   const store = await openLedgerStore({
@@ -33,6 +38,7 @@ test("a full disk stops the store; a restart recovers", {
     ledgerId,
     onFailure: (error) => failures.push(error),
   });
+  stores.push(store);
   await seedStore(store, ledgerId, (state) =>
     state.putKv("ns", Uint8Array.of(0), Uint8Array.of(0)),
   );
@@ -85,6 +91,7 @@ test("a full disk stops the store; a restart recovers", {
   await store.close();
 
   const again = await openLedgerStore({ database: postgres, ledgerId });
+  stores.push(again);
   const info = await again.info();
   assert.deepEqual([info.height, toHex(info.stateRoot)], [height, root]);
   await again.verifyIntegrity();
@@ -96,5 +103,4 @@ test("a full disk stops the store; a restart recovers", {
   );
   await again.commit(block.commit);
   await again.close();
-  await postgres.stop();
 });

@@ -21,16 +21,19 @@ import type { TableSchema } from "@hanse/state";
 import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
-import { openLedgerStore } from "./ledger-store.ts";
+import { openLedgerStore, type PostgresLedgerStore } from "./ledger-store.ts";
 
 let dir: string;
 let postgres: EmbeddedPostgres;
+/** Closed at the end, whatever failed. */
+const stores: PostgresLedgerStore[] = [];
 
 before(async () => {
   dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-store-test-"));
   postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
 });
 after(async () => {
+  for (const store of stores) await store.close("now").catch(() => {});
   await postgres.stop();
   fs.rmSync(dir, { recursive: true, force: true });
 });
@@ -55,7 +58,9 @@ const accounts: TableSchema = {
 
 async function open(name: string) {
   const ledgerId = sampleLedgerId(name);
-  return { ledgerId, store: await openLedgerStore({ database: postgres, ledgerId }) };
+  const store = await openLedgerStore({ database: postgres, ledgerId });
+  stores.push(store);
+  return { ledgerId, store };
 }
 
 test("blocks, rows, entries, history and proofs, before and after a restart", async () => {
@@ -221,6 +226,7 @@ test("a proof that comes later replaces what the block had; without a block ther
   );
   await store.close();
   const again = await openLedgerStore({ database: postgres, ledgerId });
+  stores.push(again);
   assert.deepEqual(decodeFinalityProof((await again.block(1))!.certificate, header), proof);
   await again.close();
 });

@@ -9,16 +9,19 @@ import { HanseError, toHex } from "@hanse/protocol";
 import type { TableSchema } from "@hanse/state";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
-import { openLedgerStore } from "./ledger-store.ts";
+import { openLedgerStore, type PostgresLedgerStore } from "./ledger-store.ts";
 
 let dir: string;
 let postgres: EmbeddedPostgres;
+/** Closed at the end, whatever failed. */
+const stores: PostgresLedgerStore[] = [];
 
 before(async () => {
   dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-load-test-"));
   postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
 });
 after(async () => {
+  for (const store of stores) await store.close("now").catch(() => {});
   await postgres.stop();
   fs.rmSync(dir, { recursive: true, force: true });
 });
@@ -43,7 +46,9 @@ const accounts: TableSchema = {
 
 async function open(name: string) {
   const ledgerId = sampleLedgerId(name);
-  return { ledgerId, store: await openLedgerStore({ database: postgres, ledgerId }) };
+  const store = await openLedgerStore({ database: postgres, ledgerId });
+  stores.push(store);
+  return { ledgerId, store };
 }
 
 test("rows loaded in bulk are in tables, tree and sequence", async () => {
