@@ -19,7 +19,7 @@ const open: TlsTransport[] = [];
 after(() => Promise.all(open.map((transport) => transport.stop())));
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 90_000;
   while (!condition()) {
     assert.ok(performance.now() < end, `in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

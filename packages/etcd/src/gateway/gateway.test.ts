@@ -94,7 +94,7 @@ test("keys and values travel in base64, integers as text, zeros left out", async
 });
 
 test("errors of etcd have stable codes", async () => {
-  const etcd = createEtcdGateway({ endpoints: [url], timeoutMs: 300 });
+  const etcd = createEtcdGateway({ endpoints: [url], timeoutMs: 1_500 });
   const failing: [Answer, string][] = [
     [json({ error: "etcdserver: mvcc: database space exceeded", code: 8 }, 429), "ETCD_NO_SPACE"],
     [json({ error: "etcdserver: permission denied", code: 7 }, 403), "ETCD_REFUSED"],
@@ -118,7 +118,7 @@ test("errors of etcd have stable codes", async () => {
 });
 
 test("another endpoint takes over; a write whose outcome is unknown is not sent twice", async () => {
-  const etcd = createEtcdGateway({ endpoints: [DEAD, url], timeoutMs: 300 });
+  const etcd = createEtcdGateway({ endpoints: [DEAD, url], timeoutMs: 1_500 });
   answer = json({ header: { revision: "2" }, succeeded: true });
   assert.equal((await etcd.putIf([], [])).succeeded, true, "nothing was sent to the dead one");
   asked.length = 0;
@@ -127,7 +127,7 @@ test("another endpoint takes over; a write whose outcome is unknown is not sent 
   assert.equal(asked.length, 1);
   asked.length = 0;
   let count = 0;
-  const twice = createEtcdGateway({ endpoints: [url, url], timeoutMs: 300 });
+  const twice = createEtcdGateway({ endpoints: [url, url] });
   answer = (response, body) =>
     count++ === 0 ? response.destroy() : json({ header: {} })(response, body);
   await twice.range({ key: "a" });

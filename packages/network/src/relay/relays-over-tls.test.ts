@@ -78,7 +78,7 @@ async function createNode(id: string) {
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 60_000;
   while (!condition()) {
     assert.ok(performance.now() < end, `in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -119,8 +119,16 @@ test("the end of a relay is felt for less than two seconds", async () => {
   assert.ok(children.every((node) => node === listener || node.received.length === 0));
 
   let sent = 0;
-  const talk = setInterval(() => sender.transport.broadcast("consensus", utf8(`${sent++}`)), 20);
+  // What holds this process up as a whole is no silence of the relays.
+  let heldUpMs = 0;
+  let spoke = performance.now();
+  const talk = setInterval(() => {
+    heldUpMs = Math.max(heldUpMs, performance.now() - spoke - 20);
+    spoke = performance.now();
+    sender.transport.broadcast("consensus", utf8(`${sent++}`));
+  }, 20);
   await until(() => listener.received.length > 20, "talk");
+  heldUpMs = 0;
   const [first] = plan.parents.get(sender.id)!;
   const relay = nodes.find(({ id }) => id === first)!;
   const killedAt = performance.now();
@@ -130,7 +138,8 @@ test("the end of a relay is felt for less than two seconds", async () => {
   const times = listener.received.map(({ at }) => at).filter((at) => at >= killedAt - 100);
   assert.ok(times.length > 20);
   const gaps = times.slice(1).map((at, i) => at - times[i]!);
-  assert.ok(Math.max(...gaps) < 2000, `silent for ${Math.max(...gaps)} ms`);
+  const silentMs = Math.max(...gaps) - heldUpMs;
+  assert.ok(silentMs < 2000, `silent for ${silentMs} ms, held up for ${heldUpMs} ms`);
   await until(
     () => listener.received.at(-1)!.text === `${sender.id} consensus ${sent - 1}`,
     "the last message",

@@ -27,7 +27,7 @@ const key = (name: string) => identities.get(name)!;
 const open: TlsTransport[] = [];
 after(() => Promise.all(open.map((transport) => transport.stop())));
 
-async function until(condition: () => boolean, what: string, withinMs = 10_000): Promise<void> {
+async function until(condition: () => boolean, what: string, withinMs = 60_000): Promise<void> {
   const end = performance.now() + withinMs;
   while (!condition()) {
     assert.ok(performance.now() < end, `in time: ${what}`);

@@ -29,7 +29,7 @@ function scene(keepBlocks: number, neededFrom = () => Number.MAX_SAFE_INTEGER) {
     const before = asked.length;
     pruner.onCommitted(height);
     if (expected === lowest) assert.equal(asked.length, before, "nothing is begun");
-    const end = performance.now() + 20_000;
+    const end = performance.now() + 60_000;
     while (lowest < expected && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -192,7 +192,7 @@ test("events come each once and in order although the connection is cut again an
       await client.submitAndWait(put(`event-${i}`).bytes);
       if (i % 2 === 1) gate.cut();
     }
-    const end = performance.now() + 5000;
+    const end = performance.now() + 60_000;
     while (names.length < 6 && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -210,7 +210,7 @@ test("events come each once and in order although the connection is cut again an
 
 test("leaving the loop ends the stream at the node", async () => {
   for await (const block of client.events({ from: 1 })) if (block.height >= 2) break;
-  const end = performance.now() + 2000;
+  const end = performance.now() + 60_000;
   const metrics = async () => (await fetch(`${node.url}/metrics`)).text();
   while (!/hanse_event_streams 0/.test(await metrics())) {
     assert.ok(performance.now() < end, "the stream is closed");
