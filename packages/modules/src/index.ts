@@ -43,4 +43,5 @@ export {
   noteKey,
 } from "./notes/notes-module.ts";
 export { createPresenceModule } from "./presence/presence-module.ts";
+export { readProbing } from "./presence/probing-facts.ts";
 export { createRegistryModule } from "./registry/registry-module.ts";

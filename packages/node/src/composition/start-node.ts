@@ -22,9 +22,15 @@ import { createHttpDoors } from "../doors/http-server.ts";
 import type { NodeServices } from "../doors/services.ts";
 import { createTableReader } from "../doors/table-reader.ts";
 import { lockFolder } from "../folder/folder-lock.ts";
-import { checkNodeFolder, type FolderNote, foldersOf } from "../folder/node-folder.ts";
+import {
+  checkNodeFolder,
+  type FolderNote,
+  foldersOf,
+  loadReportingAccount,
+} from "../folder/node-folder.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
+import { openProbing } from "../presence/open-probing.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
 import { checkConsensusKey, loadNodeIdentity, nameBackends } from "./node-identity.ts";
 import { type NodeHistory, openHistory, type StoreHistory } from "./open-history.ts";
@@ -297,6 +303,17 @@ async function openNode(
     later.history = history;
     closers.push(() => history.stop());
   }
+  const probing = openProbing({
+    identity,
+    account: loadReportingAccount(config),
+    folder: folders.probes,
+    ledger,
+    state: store.state,
+    transport,
+    clock,
+    log,
+  });
+  closers.push(() => probing.stop());
 
   const services: NodeServices = {
     config,

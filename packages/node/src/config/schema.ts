@@ -46,6 +46,12 @@ export const CONFIG_SCHEMA = {
       default: "keys/tls.pem",
       description: "PEM file with the private key and the certificate shown to other nodes.",
     },
+    account: {
+      kind: "path",
+      optional: true,
+      description:
+        "Key file of an account of this node's organization, without roles: signs the node's reports to policy posr. Unset: reports are drawn up and kept in dataDir/probes alone.",
+    },
   },
   api: {
     host: { kind: "text", default: "127.0.0.1", description: "Address the HTTP API listens on." },

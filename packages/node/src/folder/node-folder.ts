@@ -45,6 +45,8 @@ export function foldersOf(config: NodeConfig) {
     snapshots: join(dataDir, "snapshots"),
     /** A snapshot that is being fetched, or waits to be loaded. */
     incoming: join(dataDir, "incoming"),
+    /** What this node saw of others, and what shows it. */
+    probes: join(dataDir, "probes"),
   };
 }
 
@@ -90,6 +92,16 @@ export function loadConsensusKey(config: NodeConfig): KeyPair {
   return parseFile(config.keys.consensus, "keys.consensus", (bytes) =>
     decodeKeyFile(bytes.toString("utf8")),
   );
+}
+
+/**
+ * The account that signs this node's reports. Needs `readyKeyBackends` before.
+ * @throws HanseError naming `keys.account` and the file.
+ */
+export function loadReportingAccount(config: NodeConfig): KeyPair | undefined {
+  const file = config.keys.account;
+  if (file === undefined) return undefined;
+  return parseFile(file, "keys.account", (bytes) => decodeKeyFile(bytes.toString("utf8")));
 }
 
 function saveNote(dataDir: string, note: FolderNote): void {
