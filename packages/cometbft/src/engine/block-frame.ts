@@ -1,9 +1,16 @@
 /**
  * How our block stands inside CometBFT's: the encoded header is its first transaction, ours follow.
  * All else of our block follows from CometBFT's own fields, the same on every node: the header's
- * time, its proposer, and who signed the height below (`lastCert`).
+ * time, its proposer, who signed the height below (`lastCert`), and whom it reports (evidence).
  */
-import { type Height, hashLastCert } from "@hanse/ordering";
+import {
+  EVIDENCE_PER_BLOCK_MAX,
+  encodeReportedOffence,
+  type Height,
+  hashLastCert,
+  offenceKey,
+  type ReportedOffence,
+} from "@hanse/ordering";
 import {
   type Block,
   type Bytes,
@@ -15,6 +22,7 @@ import {
   encodeCertificate,
   encodeHeader,
   equalBytes,
+  evidenceRoot,
   type Hash,
   hashHeader,
   indicesToBitmap,
@@ -22,7 +30,7 @@ import {
   toHex,
   type ValidatorSet,
 } from "@hanse/protocol";
-import type { CommitInfo } from "../abci/messages.ts";
+import type { CommitInfo, Misbehavior } from "../abci/messages.ts";
 
 /** The block that every new one stands on. */
 export interface Parent {
@@ -50,6 +58,8 @@ export interface CometBlock {
   readonly time: CometTime;
   readonly proposerAddress: Bytes;
   readonly lastCommit: CommitInfo;
+  /** Checked by CometBFT before anybody votes for the block. */
+  readonly misbehavior: readonly Misbehavior[];
 }
 
 export function toMs({ seconds, nanos }: CometTime): number {
@@ -94,6 +104,29 @@ export function lastCertOf(place: BlockPlace, { lastCommit }: CometBlock): Bytes
   });
 }
 
+/** What CometBFT's number of a misbehavior is called on the ledger. */
+export function reportedKind(type: number): ReportedOffence["kind"] {
+  return type === 1 ? "reportedDoubleVote" : "reportedAttack";
+}
+
+/**
+ * Misbehavior of members as our evidence: one piece per member and height, in CometBFT's order, the
+ * first `EVIDENCE_PER_BLOCK_MAX`. Who is no member any more, or has another key now, has nothing to
+ * lose here.
+ */
+export function evidenceOf(place: BlockPlace, { misbehavior }: CometBlock): Bytes[] {
+  const pieces = new Map<string, Bytes>();
+  for (const { type, validator, height } of misbehavior) {
+    const member = memberByAddress(place.set, validator.address);
+    if (member === undefined || pieces.size === EVIDENCE_PER_BLOCK_MAX) continue;
+    const { engineEpoch } = place;
+    const offence = { kind: reportedKind(type), engineEpoch, height, validator: member.id };
+    const key = offenceKey(offence);
+    if (!pieces.has(key)) pieces.set(key, encodeReportedOffence(offence));
+  }
+  return [...pieces.values()];
+}
+
 /** Transactions of CometBFT's block for one of ours. */
 export function toCometTransactions(block: Block): Bytes[] {
   return [encodeHeader(block.header), ...block.transactions];
@@ -132,14 +165,14 @@ export function readBlock(
     return { ok: false, reason: "its header is not in its one form" };
   }
   const lastCert = lastCertOf(place, comet);
-  const block: Block = { header, lastCert, evidence: [], transactions: rest };
+  const block: Block = { header, lastCert, evidence: evidenceOf(place, comet), transactions: rest };
   const reason = misfit(place, comet, block);
   return reason === undefined
     ? { ok: true, block, hash: hashHeader(header) }
     : { ok: false, reason };
 }
 
-function misfit(place: BlockPlace, comet: CometBlock, { header, lastCert }: Block) {
+function misfit(place: BlockPlace, comet: CometBlock, { header, lastCert, evidence }: Block) {
   const { parent } = place;
   if (comet.height !== parent.height + 1) return `height ${comet.height} above ${parent.height}`;
   if (header.height !== comet.height)
@@ -156,6 +189,9 @@ function misfit(place: BlockPlace, comet: CometBlock, { header, lastCert }: Bloc
   if (header.lastSetChangeHeight !== place.lastSetChangeHeight) return "another set change";
   if (!equalBytes(header.lastCertHash, hashLastCert(lastCert))) {
     return "its certificate is not the one of CometBFT's last commit";
+  }
+  if (!equalBytes(header.evidenceHash, evidenceRoot(evidence))) {
+    return "its evidence is not CometBFT's";
   }
   if (header.policyExtra.length > 0) return "it carries a policy's extra bytes";
   return undefined;

@@ -13,6 +13,7 @@ import {
   compareBytes,
   decodeBlock,
   equalBytes,
+  evidenceRoot,
   HanseError,
   type Hash,
   hashHeader,
@@ -35,6 +36,7 @@ import {
   type BlockPlace,
   type CometBlock,
   cometSize,
+  evidenceOf,
   headerTime,
   lastCertOf,
   memberByAddress,
@@ -44,6 +46,7 @@ import {
 } from "./block-frame.ts";
 import type { CometEngineOptions } from "./options.ts";
 
+const NO_EVIDENCE = evidenceRoot([]);
 /** CometBFT 0.38 to 0.40. */
 const ABCI_VERSION = /^2\.0\./;
 
@@ -306,7 +309,7 @@ export class CometApp {
       view: 0,
       parent: place.parent,
       lastCert: lastCertOf(place, comet),
-      evidence: [],
+      evidence: evidenceOf(place, comet),
       proposer: proposer.id,
       set: place.set,
       nextSet: place.nextSet,
@@ -367,8 +370,9 @@ export class CometApp {
     this.#lastSetChangeHeight = place.lastSetChangeHeight;
     this.#parent = { height, hash, time: block.header.time };
     const updates = toCometUpdates(place.nextSet, following);
-    const appHash =
-      block.transactions.length > 0 ? cometAppHash(result.stateRoot, hash) : this.#durable.appHash;
+    const appHash = isEmpty(block.header)
+      ? this.#durable.appHash
+      : cometAppHash(result.stateRoot, hash);
     this.#executed = { block, hash, result, updates, appHash };
     this.#events.onFinal({
       block,
@@ -415,7 +419,12 @@ async function readHeader(options: CometEngineOptions, height: Height): Promise<
   return decodeBlock(stored.bytes).header;
 }
 
-/** The last block with transactions at or below the tip, or what this engine began above. */
+/** Nothing in it that its state root would have to be proven for. */
+function isEmpty(header: BlockHeader): boolean {
+  return header.txCount === 0 && equalBytes(header.evidenceHash, NO_EVIDENCE);
+}
+
+/** The last block that is not empty at or below the tip, or what this engine began above. */
 async function findAnchor(
   options: CometEngineOptions,
   info: AppInfo,
@@ -424,7 +433,7 @@ async function findAnchor(
   const lowest = options.initialHeight ?? 1;
   let anchor: Anchor = info;
   let header = tip;
-  while (header.txCount === 0 && header.height >= lowest) {
+  while (isEmpty(header) && header.height >= lowest) {
     anchor = { stateRoot: header.prevStateRoot, blockHash: header.parentHash };
     if (header.height === 1) break;
     header = await readHeader(options, header.height - 1);

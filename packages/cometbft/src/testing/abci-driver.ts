@@ -47,6 +47,8 @@ export interface DriverOptions {
   readonly ledgerId: Bytes;
   readonly genesisSet: ValidatorSet;
   readonly signed: SignedHeights;
+  /** Of a hundred blocks, so many report a member and a stranger. */
+  readonly misbehaviorPercent?: number;
 }
 
 type Answer = Awaited<ReturnType<DrivenApp["connections"]["consensus"]["call"]>>;
@@ -149,7 +151,7 @@ export class AbciDriver {
     const { random, apps } = this.#options;
     const proposer = random.pick(this.#members(height));
     const common = {
-      misbehavior: [],
+      misbehavior: this.#misbehavior(height),
       height,
       time: { seconds: Math.floor(this.#time / 1000), nanos: (this.#time % 1000) * 1_000_000 },
       nextValidatorsHash: ZERO_HASH,
@@ -167,6 +169,24 @@ export class AbciDriver {
     });
     const { txs } = prepareProposal!;
     return { ...common, txs, lastCommit: this.#lastVotes, hash: random.bytes(32) };
+  }
+
+  #misbehavior(height: number): BlockRequest["misbehavior"] {
+    const { random, misbehaviorPercent = 0 } = this.#options;
+    if (misbehaviorPercent === 0 || height === 1 || !random.chance(misbehaviorPercent / 100)) {
+      return [];
+    }
+    const time = { seconds: Math.floor(this.#time / 1000), nanos: 0 };
+    const report = (address: Bytes, at: number) => ({
+      type: 1 + random.below(2),
+      validator: { address, power: 3 },
+      height: at,
+      time,
+    });
+    const { address } = random.pick(this.#members(height));
+    const at = 1 + random.below(height - 1);
+    // The same twice is CometBFT's way of saying that it was two rounds.
+    return [report(random.bytes(20), at), report(address, at), report(address, at)];
   }
 
   /** A round: a good proposal that all accept, or a bent one that all refuse. */
@@ -194,6 +214,7 @@ export class AbciDriver {
     const others = this.#members(block.height).filter(
       ({ address }) => toHex(address) !== toHex(block.proposerAddress),
     );
+    const stranger = others.length === 0 ? random.bytes(20) : random.pick(others).address;
     return random.pick<BlockRequest>([
       { ...block, txs: [] },
       { ...block, txs: [flipped, ...rest] },
@@ -201,8 +222,9 @@ export class AbciDriver {
       { ...block, txs: [random.bytes(200), ...rest] },
       { ...block, txs: [header, header, ...rest] },
       { ...block, time: { ...block.time, seconds: block.time.seconds + 1 } },
-      { ...block, proposerAddress: random.pick(others).address },
+      { ...block, proposerAddress: stranger },
       { ...block, height: block.height + 1 },
+      ...(block.misbehavior.length > 0 ? [{ ...block, misbehavior: [] }] : []),
     ]);
   }
 

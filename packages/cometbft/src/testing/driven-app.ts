@@ -21,8 +21,8 @@ export interface DrivenOptions {
   readonly rig: RigGenesis;
   readonly self: string;
   readonly genesisSet: ValidatorSet;
-  /** The ledger's decisions on its validators, a pure function of the height. */
-  readonly updatesAt: (height: number, set: ValidatorSet) => readonly ValidatorUpdate[];
+  /** Decisions on the validators, a pure function of the height; absent = governance's own. */
+  readonly updatesAt?: (height: number, set: ValidatorSet) => readonly ValidatorUpdate[];
   readonly signed: SignedHeights;
 }
 
@@ -83,7 +83,7 @@ export class DrivenApp {
         const result = await ledger.finalizeBlock(decided);
         const { height } = result;
         const next = this.setAt(height + 1);
-        const validatorUpdates = updatesAt(height, next);
+        const validatorUpdates = updatesAt?.(height, next) ?? result.validatorUpdates;
         this.#sets.set(height + 1, next);
         this.#sets.set(height + 2, applyUpdates(next, validatorUpdates));
         return { ...result, validatorUpdates };

@@ -4,6 +4,8 @@ import {
   type Evidence,
   type Height,
   offenceKey,
+  type ReportedOffence,
+  tryDecodeReportedOffence,
   type ValidatorUpdate,
 } from "@hanse/ordering";
 import { type Bytes, type EvidenceConsequence, HanseError, toHex } from "@hanse/protocol";
@@ -13,9 +15,34 @@ import { putRules, readRules } from "./rules.ts";
 import { EVIDENCE } from "./tables.ts";
 import { newestSet } from "./validator-sets.ts";
 
-/** Whether the offence is on the ledger already, so that it may not stand in a block again. */
-export function isRecorded(view: StateView, evidence: Evidence): boolean {
-  return view.getRow(EVIDENCE, offenceKey(evidence)) !== undefined;
+/** Of a report, which names no view. */
+const NO_VIEW = -1n;
+
+/** An offence as a block carries it: two signatures, or the report of the engine that orders. */
+function readOffence(bytes: Bytes): Evidence | ReportedOffence {
+  return tryDecodeReportedOffence(bytes) ?? decodeEvidence(bytes);
+}
+
+function isRecorded(view: StateView, offence: Evidence | ReportedOffence): boolean {
+  return view.getRow(EVIDENCE, offenceKey(offence)) !== undefined;
+}
+
+/** Why an offence may not stand in a block; undefined = it may. Of bad form is refused as well. */
+export function offenceFault(bytes: Bytes, state: StateView): string | undefined {
+  const report = tryDecodeReportedOffence(bytes);
+  if (report !== undefined) {
+    // Follows from the engine's own block and stands in ours with it: a second one changes nothing.
+    if (readRules(state).engine === "cometbft") return undefined;
+    return `the report against ${report.validator} is of an engine that does not order this ledger`;
+  }
+  try {
+    const evidence = decodeEvidence(bytes);
+    if (!isRecorded(state, evidence)) return undefined;
+    return `the offence of ${evidence.validator} at height ${evidence.height} is on the ledger`;
+  } catch (error) {
+    if (error instanceof HanseError) return error.message;
+    throw error;
+  }
 }
 
 interface Judgement {
@@ -49,7 +76,10 @@ function judge(overlay: StateOverlay, validator: string, wanted: EvidenceConsequ
   return { consequence: wanted, note: "" };
 }
 
-/** Records each piece of a block once, with its consequence. Its signatures held before any vote. */
+/**
+ * Records each piece of a block once, with its consequence. What proves it held before any vote:
+ * its signatures here, or those that the engine checked before it reported.
+ */
 export function recordEvidence(
   overlay: StateOverlay,
   list: readonly Bytes[],
@@ -57,19 +87,19 @@ export function recordEvidence(
 ): boolean {
   let changed = false;
   for (const bytes of list) {
-    const evidence = decodeEvidence(bytes);
-    if (isRecorded(overlay, evidence)) continue;
+    const offence = readOffence(bytes);
+    if (isRecorded(overlay, offence)) continue;
     const { consequence, note } = judge(
       overlay,
-      evidence.validator,
+      offence.validator,
       readRules(overlay).constitution.evidence,
     );
     overlay.insert(EVIDENCE, [
-      offenceKey(evidence),
-      evidence.validator,
-      evidence.kind,
-      BigInt(evidence.height),
-      BigInt(evidence.view),
+      offenceKey(offence),
+      offence.validator,
+      offence.kind,
+      BigInt(offence.height),
+      "view" in offence ? BigInt(offence.view) : NO_VIEW,
       BigInt(height),
       consequence,
       note,

@@ -6,7 +6,6 @@ import { type BlockFacts, type BlockRule, NO_RULE_RESULT, type RuleResult } from
 import {
   applyUpdates,
   createPolicy,
-  decodeEvidence,
   type EngineSwitch,
   type Height,
   type PolicyFacts,
@@ -31,7 +30,7 @@ import type { StateOverlay, StateView } from "@hanse/state";
 import { listCandidates } from "../presence/candidates.ts";
 import { EMPTY_INBOX, type PresenceInbox, takeInbox } from "../presence/inbox.ts";
 import { putQueue, readQueue, takeFromQueue } from "./change-queue.ts";
-import { isRecorded, recordEvidence } from "./evidence-record.ts";
+import { offenceFault, recordEvidence } from "./evidence-record.ts";
 import { noteOnProposal } from "./proposals.ts";
 import { adoptRecovery, recoveryOf } from "./recovery-record.ts";
 import {
@@ -262,14 +261,7 @@ export function createGovernanceRule(): BlockRule {
         if (recovery.engineEpoch > readRules(state).engineEpoch) return undefined;
         return `the recovery of epoch ${recovery.engineEpoch} is on the ledger`;
       }
-      try {
-        const evidence = decodeEvidence(bytes);
-        if (!isRecorded(state, evidence)) return undefined;
-        return `the offence of ${evidence.validator} at height ${evidence.height} is on the ledger`;
-      } catch (error) {
-        if (error instanceof HanseError) return error.message;
-        throw error;
-      }
+      return offenceFault(bytes, state);
     },
     inForce(state) {
       const { params, change } = readRules(state);

@@ -155,6 +155,42 @@ export function decodeEvidence(bytes: Bytes): Evidence {
   return evidence;
 }
 
+const REPORTED_KINDS = ["reportedDoubleVote", "reportedAttack"] as const;
+
+/**
+ * What an engine of its own has proven against a member: the signatures stand in that engine's
+ * blocks, which hand every node the same report with the same block.
+ */
+export interface ReportedOffence {
+  readonly kind: (typeof REPORTED_KINDS)[number];
+  readonly engineEpoch: number;
+  readonly height: Height;
+  readonly validator: ValidatorId;
+}
+
+export function encodeReportedOffence(o: ReportedOffence): Bytes {
+  return encodeCbor([o.engineEpoch, o.height, REPORTED_KINDS.indexOf(o.kind), o.validator]);
+}
+
+/** Undefined = it is no report; the built-in engine lets none into a block. */
+export function tryDecodeReportedOffence(bytes: Bytes): ReportedOffence | undefined {
+  if (bytes.length > EVIDENCE_BYTES_MAX) return undefined;
+  try {
+    const f = asArray(decodeCbor(bytes), "report", 4);
+    const kind = REPORTED_KINDS[asUint(f[2], "report.kind")];
+    if (kind === undefined) return undefined;
+    return {
+      kind,
+      engineEpoch: asUint(f[0], "report.engineEpoch"),
+      height: asUint(f[1], "report.height"),
+      validator: asText(f[3], "report.validator"),
+    };
+  } catch (error) {
+    if (error instanceof HanseError) return undefined;
+    throw error;
+  }
+}
+
 /** Equal for all evidence of one offence: a validator answers once for each height. */
 export function offenceKey(e: Pick<Evidence, "validator" | "height">): string {
   return `${e.height}:${e.validator}`;
