@@ -63,7 +63,12 @@ test("a running ledger goes over to etcd", { timeout: 300_000, skip: ETCD_MISSIN
   for (const [i, node] of network.nodes.entries()) {
     const file = path.join(node.folder, "keys", "consensus.json");
     const key = decodeKeyFile(readFileSync(file, "utf8"));
-    await proveReadiness(ledger, admin(i + 1), { id: node.id, key, version: "1" });
+    await proveReadiness(ledger, admin(i + 1), {
+      id: node.id,
+      key,
+      version: "1",
+      engines: ["etcd"],
+    });
   }
   const content = { engine: "etcd", quorum: "crash", policy: "fixed" };
   const { outcome } = await propose(ledger, admin(1), "engine.switch", content);

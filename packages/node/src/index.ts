@@ -2,10 +2,12 @@
  * The door is light: what a command line needs of a node. The node itself, with its servers and
  * drivers, is loaded when one is started.
  */
+import type { RunnableEngines } from "./composition/runnable-engines.ts";
 import type { NodeAdapters, RunningNode } from "./composition/start-node.ts";
 import type { NodeConfig } from "./config/schema.ts";
 import type { RecordCheck } from "./record/check-record.ts";
 
+export type { RunnableEngines } from "./composition/runnable-engines.ts";
 export type {
   Address,
   EngineWithRights,
@@ -33,6 +35,12 @@ export async function startNode(
 ): Promise<RunningNode> {
   const { startDefaultNode } = await import("./composition/run-node.ts");
   return startDefaultNode(config, adapters);
+}
+
+/** Which engines a node of this configuration could go over to; asks etcd, at most `etcd.requestMs`. */
+export async function listRunnableEngines(config: NodeConfig): Promise<RunnableEngines> {
+  const { listRunnableEngines: list } = await import("./composition/runnable-engines.ts");
+  return list(config);
 }
 
 /**

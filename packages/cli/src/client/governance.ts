@@ -115,12 +115,19 @@ export function decideOn(
 export async function proveReadiness(
   ledger: LedgerClient,
   account: KeyPair,
-  node: { readonly id: string; readonly key: KeyPair; readonly version: string },
+  node: {
+    readonly id: string;
+    readonly key: KeyPair;
+    readonly version: string;
+    /** Engines besides the ledger's own that it can run. */
+    readonly engines?: readonly string[];
+  },
 ): Promise<TransactionView> {
   const { committedHeight: height } = await ledger.status();
-  const { id, version } = node;
+  const { id, version, engines = [] } = node;
   const key = node.key.publicKey;
-  const message = readinessMessage(fromHex(ledger.ledgerId), { node: id, key, version, height });
+  const subject = { node: id, key, version, height, engines };
+  const message = readinessMessage(fromHex(ledger.ledgerId), subject);
   return ledger.execute(account, {
     module: "governance",
     action: "readiness",
@@ -129,6 +136,7 @@ export async function proveReadiness(
       key: publicKeyToCbor(key),
       version,
       height,
+      engines: [...engines],
       signature: signMessage(node.key, message),
     },
   });

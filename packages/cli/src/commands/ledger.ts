@@ -1,6 +1,6 @@
 /** `hanse ledger ordering`: how a ledger is ordered, and what its organizations decide of that. */
 import { readFileSync } from "node:fs";
-import { loadConfig } from "@hanse/node";
+import { listRunnableEngines, loadConfig } from "@hanse/node";
 import { decodeKeyFile, HanseError, type KeyPair, readyKeyBackends } from "@hanse/protocol";
 import type { Command } from "commander";
 import {
@@ -272,7 +272,9 @@ async function makeReady(context: CommandContext, file: string): Promise<ExitCod
     );
   }
   const ledger = await openLedger(nodeUrlOf(context), timeoutMsOf(context));
-  const node = { id: config.node.id, key, version: VERSION };
+  const { engines, missing } = await listRunnableEngines(config);
+  for (const reason of missing) context.console.note(reason);
+  const node = { id: config.node.id, key, version: VERSION, engines };
   return showTransaction(context.console, await proveReadiness(ledger, account.keyPair, node));
 }
 

@@ -1,6 +1,6 @@
 /** What a decided proposal does: everything that could not stand is refused before it is decided. */
 import { NODES, replaceNodeKey, requireNode } from "@hanse/identity";
-import type { Height, ValidatorUpdate } from "@hanse/ordering";
+import type { EngineKind, Height, ValidatorUpdate } from "@hanse/ordering";
 import { HanseError, type PublicKey, type ValidatorSet } from "@hanse/protocol";
 import type { StateOverlay, StateView } from "@hanse/state";
 import { putQueue, type QueuedChange, readQueue, rehearseQueue } from "./change-queue.ts";
@@ -59,9 +59,11 @@ function requireAllReady(
   members: readonly { readonly id: string; readonly key: PublicKey }[],
   height: Height,
   rules: Rules,
+  engine?: EngineKind,
 ): void {
   const { readinessBlocks } = rules.constitution;
-  for (const { id, key } of members) requireReady(view, id, key, { height, readinessBlocks });
+  const at = { height, readinessBlocks, engine };
+  for (const { id, key } of members) requireReady(view, id, key, at);
 }
 
 function requireFreshKey(view: StateView, key: PublicKey): void {
@@ -137,7 +139,10 @@ function changeOrdering(
   const { set } = newestSet(overlay);
   const quorum = content.kind === "engine.switch" ? content.quorum : set.quorum;
   const engine = content.kind === "engine.switch" ? content.engine : rules.engine;
-  if (content.kind === "engine.switch") requireAllReady(overlay, set.members, height, rules);
+  if (content.kind === "engine.switch") {
+    const other = engine === rules.engine ? undefined : engine;
+    requireAllReady(overlay, set.members, height, rules, other);
+  }
   putRules(overlay, {
     ...rules,
     change: {

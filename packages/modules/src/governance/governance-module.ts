@@ -9,7 +9,7 @@ import {
   verifySignature,
 } from "@hanse/protocol";
 import type { StateView } from "@hanse/state";
-import { bytes, publicKey, text, uint } from "../engine/arguments.ts";
+import { bytes, optional, publicKey, text, texts, uint } from "../engine/arguments.ts";
 import { inputCount, inputText } from "../engine/inputs.ts";
 import {
   type ActionContext,
@@ -45,6 +45,9 @@ import { describeSet, listValidatorSets, newestSet, validatorSetAt } from "./val
 
 const NODE_ID_MAX = 127;
 const VERSION_MAX = 64;
+/** Names of engines in a proof of readiness, and characters of each. */
+const ENGINES_MAX = 8;
+const ENGINE_NAME_MAX = 32;
 const CONTENT_MAX = 16 * 1024;
 const FUEL_DECIDE = 10_000;
 const PAGE_MAX = 1_000;
@@ -180,6 +183,7 @@ const readiness = defineAction({
     key: publicKey(),
     version: text(VERSION_MAX),
     height: uint(),
+    engines: optional(texts(ENGINES_MAX, ENGINE_NAME_MAX)),
     signature: bytes(SIGNATURE_BYTES, SIGNATURE_BYTES),
   },
   fuel: FUEL_DECIDE,
@@ -194,7 +198,8 @@ const readiness = defineAction({
     );
   },
   run(args, { sender, state, emit, block }) {
-    const { node, key, version } = args;
+    const { node, key, version, height, engines = [] } = args;
+    const subject = { node, key, version, height, engines };
     const { readinessBlocks } = readRules(state).constitution;
     if (args.height > block.height || args.height + readinessBlocks < block.height) {
       throw new HanseError(
@@ -203,15 +208,15 @@ const readiness = defineAction({
         `height: ${args.height} is not among the last ${readinessBlocks} blocks before ${block.height}: sign anew`,
       );
     }
-    if (!verifySignature(key, readinessMessage(block.ledgerId, args), args.signature)) {
+    if (!verifySignature(key, readinessMessage(block.ledgerId, subject), args.signature)) {
       throw new HanseError(
         "GOVERNANCE_READINESS",
         "rejected",
-        "signature: it is not this key's over ledger, node, key, version and height",
+        "signature: it is not this key's over ledger, node, key, version, height and engines",
       );
     }
-    putReadiness(state, { node, key, version, height: args.height, account: sender.accountId });
-    emit("ready", { node, key: publicKeyToText(key), version, height: args.height });
+    putReadiness(state, { ...subject, account: sender.accountId });
+    emit("ready", { node, key: publicKeyToText(key), version, height, engines });
     return null;
   },
 });
@@ -291,11 +296,9 @@ export function createGovernanceModule(): NativeModule {
       },
       /** The newest proof of each node. */
       readiness: (_input, _caller, state) =>
-        listReadiness(state, PAGE_MAX).map(({ node, key, version, height: at }) => ({
-          node,
+        listReadiness(state, PAGE_MAX).map(({ account: _, key, ...rest }) => ({
+          ...rest,
           key: publicKeyToText(key),
-          version,
-          height: at,
         })),
       /** `{limit?, offset?}` */
       evidence: (input, _caller, state) =>

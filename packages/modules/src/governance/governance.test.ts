@@ -1,12 +1,14 @@
 /** Goal: what organizations decide comes into force as decided, and nothing else does. Method: a real ledger. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createEvidence, encodeEvidence, encodeReportedOffence } from "@hanse/ordering";
+import { createEvidence, encodeEvidence } from "@hanse/ordering";
 import {
   DEFAULT_CONSTITUTION,
   equalBytes,
+  publicKeyToCbor,
   publicKeyToText,
   sha256,
+  signMessage,
   toHex,
   utf8,
 } from "@hanse/protocol";
@@ -14,6 +16,7 @@ import { createRigNode, draft, keyOf } from "../../../ledger/src/testing/ledger-
 import { createGovernedLedger, type GovernedLedger } from "../testing/governance-rig.ts";
 import { createGovernanceRule } from "./governance-rule.ts";
 import { orderingSchedule } from "./ordering-schedule.ts";
+import { readinessMessage } from "./readiness.ts";
 import { newestSet, validatorSetAt } from "./validator-sets.ts";
 
 const state = (g: GovernedLedger) => g.node.store.state;
@@ -192,6 +195,42 @@ test("a lost consensus key is replaced once the new one is proven", async () => 
   assert.equal(used.code, "GOVERNANCE_IMPOSSIBLE");
 });
 
+test("no member is taken over to an engine that it did not declare", async () => {
+  const g = await createGovernedLedger();
+  const content = { engine: "etcd", quorum: "crash", policy: "fixed" };
+  const { id } = (await g.propose("a", "engine.switch", content)).result;
+  await g.approve("b", id as number);
+  const ready = (org: string, engines?: string[]) =>
+    g.ready(org, `${org}/node-1`, g.nodeKey(org), engines === undefined ? {} : { engines });
+  for (const org of ["a", "b", "d"]) assert.equal((await ready(org, ["etcd"])).code, "ok");
+  for (const declared of [undefined, [], ["cometbft"]]) {
+    await ready("c", declared);
+    const refused = await g.approve("c", id as number);
+    assert.equal(refused.code, "GOVERNANCE_NOT_READY");
+    assert.match(refused.error, /c\/node-1 is not ready: it does not say that it can run etcd/);
+  }
+  assert.equal((await ready("c", Array(9).fill("etcd"))).code, "MODULE_ARGUMENT");
+  assert.equal((await ready("c", ["etcd"])).code, "ok");
+  const last = await g.approve("c", id as number);
+  assert.equal(last.result.executed, true, last.error);
+  assert.equal(g.executed(g.node.ledger.tip.height)!.engineSwitch!.kind, "etcd");
+});
+
+test("the list of engines is in the node's hand", async () => {
+  const g = await createGovernedLedger();
+  const { height } = g.node.ledger.tip;
+  const pair = g.nodeKey("a");
+  const subject = { node: "a/node-1", key: pair.publicKey, version: "1", height };
+  const { key: _, ...plain } = subject;
+  const sent = await g.call(g.person("a"), "governance", "readiness", {
+    ...plain,
+    key: publicKeyToCbor(pair.publicKey),
+    engines: ["etcd"],
+    signature: signMessage(pair, readinessMessage(g.rig.ledgerId, subject)),
+  });
+  assert.equal(sent.code, "GOVERNANCE_READINESS");
+});
+
 test("another way of ordering is decided by two thirds, and stands in every header before it begins", async () => {
   const g = await createGovernedLedger();
   const content = {
@@ -266,28 +305,6 @@ test("a running ledger goes to etcd and by crash quorum, nowhere else", async ()
   const kept = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
   const policy = await kept.propose("a", "policy.change", { policy: "dpoa" });
   assert.equal(policy.code, "GOVERNANCE_IMPOSSIBLE");
-});
-
-test("what CometBFT reports costs the vote, once, and only on a ledger that it orders", async () => {
-  const report = (validator: string) =>
-    encodeReportedOffence({ kind: "reportedDoubleVote", engineEpoch: 0, height: 1, validator });
-  const g = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
-  const guilty = await g.block([report("b/node-1")]);
-  assert.deepEqual(
-    guilty.validatorUpdates.map(({ id, vote }) => [id, vote]),
-    [["b/node-1", 0]],
-  );
-  const again = await g.block([report("b/node-1")]);
-  assert.equal(again.changed, false);
-  assert.deepEqual(again.validatorUpdates, []);
-  const list = g.query("evidence") as unknown as { kind: string; view: number }[];
-  assert.deepEqual(
-    list.map(({ kind, view }) => [kind, view]),
-    [["reportedDoubleVote", -1]],
-  );
-  const builtin = await createGovernedLedger();
-  const fault = createGovernanceRule().evidenceFault(report("b/node-1"), state(builtin));
-  assert.match(fault!, /an engine that does not order this ledger/);
 });
 
 test("proven equivocation costs the vote where the set can do without it, and counts once", async () => {

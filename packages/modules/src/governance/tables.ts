@@ -53,6 +53,8 @@ export const GOVERNANCE_TABLES: readonly TableSchema[] = [
       { name: "key", type: "text" },
       { name: "version", type: "text" },
       { name: "height", type: "int" },
+      // Engines besides the ledger's own, in the node's order.
+      { name: "engines", type: "json" },
       { name: "account", type: "bytes" },
     ],
     indexes: [],
@@ -65,7 +67,6 @@ export const GOVERNANCE_TABLES: readonly TableSchema[] = [
       { name: "validator", type: "text" },
       { name: "kind", type: "text" },
       { name: "height", type: "int" },
-      // -1 of what another engine reported.
       { name: "view", type: "int" },
       { name: "recorded_at", type: "int" },
       // record, suspend or remove; record where the set could not do without the validator.

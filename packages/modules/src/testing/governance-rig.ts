@@ -102,14 +102,26 @@ export async function createGovernedLedger(
         key: publicKeyToCbor(pair.publicKey),
         tlsFingerprint: sha256(utf8(`tls of ${org}/${name}`)),
       }),
-    ready(org: string, id: string, pair: KeyPair, over: Partial<{ height: number }> = {}) {
+    ready(
+      org: string,
+      id: string,
+      pair: KeyPair,
+      over: Partial<{ height: number; engines: string[] }> = {},
+    ) {
       const height = over.height ?? node.ledger.tip.height;
-      const subject = { node: id, key: pair.publicKey, version: "1.0.0", height };
+      const subject = {
+        node: id,
+        key: pair.publicKey,
+        version: "1.0.0",
+        height,
+        engines: over.engines ?? [],
+      };
       return call(person(org), "governance", "readiness", {
         node: id,
         key: publicKeyToCbor(pair.publicKey),
         version: subject.version,
         height,
+        ...(over.engines === undefined ? {} : { engines: over.engines }),
         signature: signMessage(pair, readinessMessage(rig.ledgerId, subject)),
       });
     },

@@ -23,7 +23,7 @@ function readPem(setting: string, file: string | undefined): string | undefined 
   }
 }
 
-function openGateway({ urls, requestMs, caFile, certFile, keyFile }: NodeConfig["etcd"]) {
+export function openGateway({ urls, requestMs, caFile, certFile, keyFile }: NodeConfig["etcd"]) {
   const ca = readPem("etcd.caFile", caFile);
   const cert = readPem("etcd.certFile", certFile);
   const key = readPem("etcd.keyFile", keyFile);
