@@ -1,7 +1,7 @@
 /** Goal: what organizations decide comes into force as decided, and nothing else does. Method: a real ledger. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createEvidence, encodeEvidence } from "@hanse/ordering";
+import { createEvidence, encodeEvidence, encodeReportedOffence } from "@hanse/ordering";
 import {
   DEFAULT_CONSTITUTION,
   equalBytes,
@@ -305,6 +305,28 @@ test("a running ledger goes to etcd and by crash quorum, nowhere else", async ()
   const kept = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
   const policy = await kept.propose("a", "policy.change", { policy: "dpoa" });
   assert.equal(policy.code, "GOVERNANCE_IMPOSSIBLE");
+});
+
+test("what CometBFT reports costs the vote, once, and only on a ledger that it orders", async () => {
+  const report = (validator: string) =>
+    encodeReportedOffence({ kind: "reportedDoubleVote", engineEpoch: 0, height: 1, validator });
+  const g = await createGovernedLedger({ genesis: { ordering: "cometbft" } });
+  const guilty = await g.block([report("b/node-1")]);
+  assert.deepEqual(
+    guilty.validatorUpdates.map(({ id, vote }) => [id, vote]),
+    [["b/node-1", 0]],
+  );
+  const again = await g.block([report("b/node-1")]);
+  assert.equal(again.changed, false);
+  assert.deepEqual(again.validatorUpdates, []);
+  const list = g.query("evidence") as unknown as { kind: string; view: number }[];
+  assert.deepEqual(
+    list.map(({ kind, view }) => [kind, view]),
+    [["reportedDoubleVote", -1]],
+  );
+  const builtin = await createGovernedLedger();
+  const fault = createGovernanceRule().evidenceFault(report("b/node-1"), state(builtin));
+  assert.match(fault!, /an engine that does not order this ledger/);
 });
 
 test("proven equivocation costs the vote where the set can do without it, and counts once", async () => {

@@ -67,6 +67,7 @@ export const GOVERNANCE_TABLES: readonly TableSchema[] = [
       { name: "validator", type: "text" },
       { name: "kind", type: "text" },
       { name: "height", type: "int" },
+      // -1 of what another engine reported.
       { name: "view", type: "int" },
       { name: "recorded_at", type: "int" },
       // record, suspend or remove; record where the set could not do without the validator.
