@@ -309,6 +309,7 @@ async function openNode(
     folder: folders.probes,
     ledger,
     state: store.state,
+    ordering: orderingStatus,
     transport,
     clock,
     log,

@@ -10,6 +10,7 @@ import {
   decodeProbeMessage,
   type EpochObservations,
   isProbeMessage,
+  type OrderingStatus,
   type ProbeReport,
   Prober,
   type Transport,
@@ -36,6 +37,7 @@ export interface ProbingParts {
   readonly folder: string;
   readonly ledger: Pick<Ledger, "submit" | "subscribe" | "tip">;
   readonly state: StateView;
+  readonly ordering: () => Pick<OrderingStatus, "syncing" | "height" | "peers">;
   readonly transport: Pick<Transport, "onMessage" | "send" | "peers">;
   readonly clock: Clock;
   readonly log: NodeLog;
@@ -45,6 +47,22 @@ export interface ProbingParts {
 const REPORT_VALID_MS = 600_000;
 const SUBMITS_MAX = 5;
 const RETRY_MS = 1_000;
+
+/** A node that executes a few heights after the others is busy; one further behind sees old epochs. */
+const BEHIND_MAX = 10;
+
+/**
+ * Whether this node's blocks are of the past. More than a third of the peers must say so: a few
+ * that lie about their height shall not keep it from reporting.
+ */
+export function isCatchingUp(
+  status: Pick<OrderingStatus, "syncing" | "height" | "peers">,
+): boolean {
+  if (!status.syncing) return false;
+  const heights = status.peers.map(({ height }) => height).sort((a, b) => b - a);
+  const claimed = heights[Math.floor(heights.length / 3)];
+  return claimed === undefined || claimed - status.height > BEHIND_MAX;
+}
 
 export function openProbing(parts: ProbingParts): { stop(): void } {
   const { identity, account, ledger, clock, transport } = parts;
@@ -131,7 +149,8 @@ export function openProbing(parts: ProbingParts): { stop(): void } {
   async function follow(): Promise<void> {
     try {
       for await (const _ of blocks) {
-        if (!stopped) prober.onBlock(readProbing(parts.state, ledger.tip.height));
+        if (stopped || isCatchingUp(parts.ordering())) continue;
+        prober.onBlock(readProbing(parts.state, ledger.tip.height));
       }
     } catch (error) {
       log.error({ err: toHanseError(error) }, "this node probes no more");

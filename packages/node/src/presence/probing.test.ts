@@ -18,6 +18,7 @@ import {
   startOverMemory,
   type TestFolderOptions,
 } from "../testing/test-node.ts";
+import { isCatchingUp } from "./open-probing.ts";
 import { EPOCHS_KEPT } from "./report-files.ts";
 
 const POLICY_RECORD = utf8("policy");
@@ -102,6 +103,19 @@ test("a stopped node is reported down by the others, and they are up", {
   } finally {
     await five.stop();
   }
+});
+
+test("a node that catches up asks nobody; one peer's word does not make it one", () => {
+  const status = (syncing: boolean, ...heights: number[]) => ({
+    syncing,
+    height: 100,
+    peers: heights.map((height, i) => ({ id: `p${i}`, connected: true, height })),
+  });
+  assert.equal(isCatchingUp(status(true, 500, 500, 500)), true);
+  assert.equal(isCatchingUp(status(true, 500, 105, 105)), false);
+  assert.equal(isCatchingUp(status(true)), true);
+  assert.equal(isCatchingUp(status(true, 105, 106, 104)), false);
+  assert.equal(isCatchingUp(status(false, 500, 500, 500)), false);
 });
 
 test("without keys.account a report is kept and not sent", { timeout: TEST_MS }, async () => {
