@@ -6,6 +6,7 @@ import {
   type GenesisDocument,
   genesisValidatorSet,
   type Hash,
+  type TrustedSet,
   toHanseError,
 } from "@hanse/protocol";
 import { loadSnapshot } from "@hanse/storage";
@@ -18,14 +19,16 @@ export async function loadIncoming(parts: {
   readonly url: string;
   readonly genesis: GenesisDocument;
   readonly ledgerId: Hash;
+  readonly anchor: TrustedSet | undefined;
   readonly log: NodeLog;
 }): Promise<void> {
-  const { folder, url, genesis, ledgerId, log } = parts;
+  const { folder, url, genesis, ledgerId, anchor, log } = parts;
   const incoming = findIncoming(folder);
   if (incoming === undefined) return;
   const { manifest } = incoming;
   const { height, bytes, leaves } = manifest.content;
-  const trust = { ledgerId, set: genesisValidatorSet(genesis), height: 1 };
+  const base = { ledgerId, set: genesisValidatorSet(genesis), height: 1 };
+  const trust = anchor === undefined ? base : { ...base, anchor };
   const verdict = verifySnapshotManifest(manifest, trust);
   if (!verdict.ok) {
     log.error({ height }, `the snapshot fetched before is not of this ledger: ${verdict.reason}`);

@@ -42,7 +42,7 @@ async function askedAfter(events: readonly EngineEvent[], given: Case = {}): Pro
     config: {
       ...config,
       storage: { keepBlocks: given.keepBlocks ?? 0 },
-      sync: { snapshotEveryBlocks: 0, snapshotsKept: 2, blocksMax: given.blocksMax ?? 100 },
+      sync: { ...config.sync, snapshotEveryBlocks: 0, blocksMax: given.blocksMax ?? 100 },
     },
     genesis: { ...folder.genesis, ordering: given.ordering ?? "builtin" },
     ledgerId: folder.ledgerId,

@@ -9,6 +9,7 @@ import { foldersOf } from "../folder/node-folder.ts";
 import type { NodeLog } from "../log/create-log.ts";
 import { createPruner } from "../snapshots/pruner.ts";
 import { createSnapshotService, type SnapshotCounter } from "../snapshots/snapshot-service.ts";
+import { loadAnchor } from "../snapshots/trust-anchor.ts";
 
 /** What only a store with a database can do. */
 export interface StoreHistory {
@@ -51,6 +52,7 @@ export function openHistory(parts: HistoryParts): NodeHistory {
     incomingFolder: folders.incoming,
     ledgerId: parts.ledgerId,
     genesisSet: genesisValidatorSet(genesis),
+    anchor: loadAnchor(config, parts.ledgerId),
     reads: ledger.reads,
     lowest: () => history.lowest,
     validatorSetAt: (height) => validatorSetAt(parts.state, height).set,

@@ -21,6 +21,7 @@ import { HanseError, signMessage, toHex, type ValidatorSet } from "@hanse/protoc
 import type { NodeConfig } from "../config/schema.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import type { NodeLog } from "../log/create-log.ts";
+import { checkAnchor, guardByAnchor, loadAnchor } from "../snapshots/trust-anchor.ts";
 import { loadRecovery } from "./load-recovery.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openComet } from "./open-comet.ts";
@@ -68,7 +69,7 @@ async function acceptAmnesia(signer: ConsensusSigner, parts: OrderingParts): Pro
   parts.log.warn({ reason, floor }, "AMNESIA ACCEPTED: this key votes again from here");
 }
 
-/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
+/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY`, `NODE_ANCHOR`, `NODE_ANCHOR_CONTRADICTED`, `COMET_BINARY`, `ETCD_ENDPOINTS`, `NODE_ETCD_FILE` */
 export async function openOrdering(parts: OrderingParts): Promise<OrderingEngine> {
   const { ordering } = parts.identity.genesis;
   if (ordering === "cometbft") return openComet(parts);
@@ -113,13 +114,15 @@ function unknownEngine(kind: string): HanseError {
   );
 }
 
-/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY` */
+/** @throws HanseError `NODE_AMNESIA`, `NODE_RECOVERY`, `NODE_ANCHOR`, `NODE_ANCHOR_CONTRADICTED` */
 async function builtinOptions(
   parts: OrderingParts,
   onHandover: (era: OrderingEra) => void,
 ): Promise<BuiltinEngineOptions> {
   const { config, identity, disk, clock } = parts;
   const { genesis, ledgerId, consensusKey } = identity;
+  const anchor = loadAnchor(config, ledgerId);
+  if (anchor !== undefined) await checkAnchor(anchor, parts.ledger.reads);
   const signer = openSigner({
     disk,
     id: config.node.id,
@@ -137,7 +140,7 @@ async function builtinOptions(
     ledgerId,
     genesisSet: parts.validators,
     genesisTime: genesis.time,
-    app: parts.ledger,
+    app: guardByAnchor(parts.ledger, anchor),
     transport: firstLane(parts.transport),
     disk,
     signer,

@@ -2,6 +2,7 @@
 import { HanseError } from "@hanse/protocol";
 import { openLedgerStore, type PostgresLedgerStore, startEmbeddedPostgres } from "@hanse/storage";
 import { checkDatabase, foldersOf, noteDatabase } from "../folder/node-folder.ts";
+import { loadAnchor } from "../snapshots/trust-anchor.ts";
 import { loadIncoming } from "./load-incoming.ts";
 import type { NodeAdapters, OpenedStore } from "./start-node.ts";
 
@@ -45,7 +46,8 @@ export async function openPostgresStore({
   try {
     const { incoming } = foldersOf(config);
     const server = embedded?.url ?? url!;
-    await loadIncoming({ folder: incoming, url: server, genesis, ledgerId, log });
+    const anchor = loadAnchor(config, ledgerId);
+    await loadIncoming({ folder: incoming, url: server, genesis, ledgerId, anchor, log });
     const store = await openLedgerStore({
       database: embedded ?? { url: url! },
       ledgerId,

@@ -191,6 +191,12 @@ export const CONFIG_SCHEMA = {
       description:
         "A node that is further behind than this, and no archive with blocks of its own, joins by a snapshot; 0 = never.",
     },
+    trust: {
+      kind: "path",
+      optional: true,
+      description:
+        "A later block that is trusted beside the genesis, as `hanse light sync` keeps it; a snapshot or block that contradicts it is refused, whoever signed it.",
+    },
   },
   ordering: {
     viewMs: {

@@ -12,7 +12,7 @@ import {
   SnapshotServe,
   type Transport,
 } from "@hanse/ordering";
-import { type Hash, toHanseError, type ValidatorSet } from "@hanse/protocol";
+import { type Hash, type TrustedSet, toHanseError, type ValidatorSet } from "@hanse/protocol";
 import type { NodeLog } from "../log/create-log.ts";
 import { collectHeaderChain, type HeaderChainSources } from "./header-chain.ts";
 import { clearIncoming, completeIncoming, openIncoming, readRefused } from "./incoming-snapshot.ts";
@@ -26,6 +26,7 @@ export interface SnapshotServiceParts {
   readonly incomingFolder: string;
   readonly ledgerId: Hash;
   readonly genesisSet: ValidatorSet;
+  readonly anchor: TrustedSet | undefined;
   readonly reads: HeaderChainSources["reads"];
   readonly lowest: () => number;
   readonly validatorSetAt: HeaderChainSources["validatorSetAt"];
@@ -94,7 +95,12 @@ export function createSnapshotService(parts: SnapshotServiceParts): SnapshotServ
   const fetch = new SnapshotFetch({
     transport,
     clock,
-    trust: { ledgerId: parts.ledgerId, set: parts.genesisSet, height: 1 },
+    trust: {
+      ledgerId: parts.ledgerId,
+      set: parts.genesisSet,
+      height: 1,
+      ...(parts.anchor === undefined ? {} : { anchor: parts.anchor }),
+    },
     open: (manifest, encoded) => openIncoming(parts.incomingFolder, manifest, encoded),
     report(event) {
       const { t, ...facts } = event;

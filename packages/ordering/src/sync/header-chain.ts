@@ -6,6 +6,8 @@ import {
   equalBytes,
   type FinalityProof,
   type Hash,
+  hashHeader,
+  type TrustedSet,
   type ValidatorSet,
   verifyFinality,
 } from "@hanse/protocol";
@@ -26,11 +28,18 @@ export interface ChainTrust {
   readonly set: ValidatorSet;
   /** 1 for the set of the genesis. */
   readonly height: number;
+  /** A later block that is trusted too: what contradicts it is refused, whoever signed it. */
+  readonly anchor?: TrustedSet;
 }
 
 export type ChainVerdict =
   | { readonly ok: true; readonly top: FinalityProof; readonly set: ValidatorSet }
-  | { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** It is final by its own signatures, and another history than that of the anchor. */
+      readonly contradictsAnchor?: true;
+    };
 
 const refuse = (reason: string): ChainVerdict => ({ ok: false, reason });
 
@@ -66,5 +75,27 @@ export function verifyHeaderChain(chain: HeaderChain, trust: ChainTrust): ChainV
     }
     since = header.height + 1;
   }
+  const contradiction = trust.anchor && contradictionOf(chain, trust.anchor);
+  if (contradiction !== undefined) {
+    return { ok: false, contradictsAnchor: true, reason: contradiction };
+  }
   return { ok: true, top, set: sets.at(-1)! };
+}
+
+/** What an otherwise valid chain says of the anchor's height that the anchor does not; none below it. */
+function contradictionOf(chain: HeaderChain, anchor: TrustedSet): string | undefined {
+  const place = chain.headers.findIndex(({ header }) => header.height >= anchor.height);
+  if (place < 0 || anchor.height === 0) return undefined;
+  const { header } = chain.headers[place]!;
+  const at = `the trust anchor at block ${anchor.height}`;
+  if (!equalBytes(chain.sets[place]!.hash, anchor.set.hash)) {
+    return `${at} has another validator set`;
+  }
+  const hash =
+    header.height === anchor.height
+      ? hashHeader(header)
+      : header.height === anchor.height + 1
+        ? header.parentHash
+        : anchor.headerHash;
+  return equalBytes(hash, anchor.headerHash) ? undefined : `${at} is another block`;
 }

@@ -5,7 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { type Bytes, readyKeyBackends, toHex } from "@hanse/protocol";
+import {
+  type Bytes,
+  readyKeyBackends,
+  sha256,
+  type TrustedSet,
+  toHex,
+  utf8,
+} from "@hanse/protocol";
 import fc from "fast-check";
 import type { Clock } from "../engine/interfaces.ts";
 import {
@@ -66,7 +73,10 @@ function createClock() {
 type Bend = (answer: SnapshotMessage) => SnapshotMessage | undefined;
 
 /** A joining node and peers that each serve one snapshot, their answers bent. */
-function createScene(peers: Readonly<Record<string, { sample: SampleSnapshot; bend?: Bend }>>) {
+function createScene(
+  peers: Readonly<Record<string, { sample: SampleSnapshot; bend?: Bend }>>,
+  anchor?: TrustedSet,
+) {
   const { clock, run } = createClock();
   const saved = new Map<number, Bytes>();
   const events: SnapshotFetchEvent[] = [];
@@ -82,7 +92,7 @@ function createScene(peers: Readonly<Record<string, { sample: SampleSnapshot; be
       },
     },
     clock,
-    trust: Object.values(peers)[0]!.sample.trust,
+    trust: { ...Object.values(peers)[0]!.sample.trust, ...(anchor && { anchor }) },
     async open(manifest) {
       const at = toHex(snapshotIdOf(manifest.content));
       if (openedAt !== at) saved.clear();
@@ -295,4 +305,18 @@ test("a lost link gives its chunks back", async () => {
   await scene.run(5_000, scene.isComplete);
   scene.assertWhole(sample);
   assert.deepEqual(scene.codes(), [], "a lost link is no fault");
+});
+
+test("a snapshot of another history than the trust anchor's is never taken, by name", async () => {
+  const sample = sampleSnapshot(5, [set]);
+  const headerHash = sha256(utf8("another history"));
+  const { ledgerId } = sample.trust;
+  const anchor = { ledgerId, height: 5, headerHash, set: set.set };
+  const scene = createScene({ a: { sample } }, anchor);
+  scene.fetch.begin(() => 0);
+  await scene.run(30_000, scene.isComplete);
+  assert.ok(!scene.isComplete());
+  assert.deepEqual(scene.saved.size, 0);
+  assert.ok(scene.codes().includes("a SYNC_ANCHOR"));
+  scene.fetch.stop();
 });

@@ -271,7 +271,7 @@ export class SnapshotFetch {
     }
     const verdict = verifySnapshotManifest(manifest, this.#options.trust);
     if (!verdict.ok) {
-      wrong("SYNC_MANIFEST", verdict.reason);
+      wrong(verdict.contradictsAnchor ? "SYNC_ANCHOR" : "SYNC_MANIFEST", verdict.reason);
       return;
     }
     if (manifest.content.height <= this.#above!()) return;

@@ -4,10 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { readyKeyBackends, sha256, toHanseError, utf8 } from "@hanse/protocol";
+import {
+  hashHeader,
+  readyKeyBackends,
+  sha256,
+  type TrustedSet,
+  toHanseError,
+  utf8,
+} from "@hanse/protocol";
 import {
   proveHeader,
   type SampleSet,
+  sampleHeaders,
   sampleSet,
   sampleSnapshot,
 } from "../testing/snapshot-samples.ts";
@@ -78,6 +86,39 @@ test("what the ledger did not certify is refused with the reason", () => {
     },
     /in force since 4, not 5/,
   );
+});
+
+test("an anchor refuses another history, whoever signed it", () => {
+  const changes = [3, 5];
+  const { manifest, trust } = sampleSnapshot(7, sets, changes);
+  const headers = sampleHeaders(10, sets, changes);
+  const { headers: chain } = manifest.chain;
+  const anchorAt = (height: number): TrustedSet => ({
+    ledgerId: trust.ledgerId,
+    height,
+    headerHash: hashHeader(height === 8 ? chain.at(-1)!.header : headers[height - 1]!.header),
+    set: sets[changes.filter((change) => change <= height).length]!.set,
+  });
+  const judge = (anchor: TrustedSet) => verifySnapshotManifest(manifest, { ...trust, anchor });
+  // Above the top it is for the blocks that follow to agree or not.
+  for (let height = 1; height <= 9; height++) {
+    assert.deepEqual(judge(anchorAt(height)), { ok: true }, `anchor ${height}`);
+  }
+  const headerHash = sha256(utf8("another history"));
+  // The header of the height, or the one above it, is in the chain.
+  for (const height of [1, 2, 3, 4, 7, 8]) {
+    const verdict = judge({ ...anchorAt(height), headerHash });
+    assert.ok(!verdict.ok && verdict.contradictsAnchor === true, `anchor ${height}`);
+    assert.match(
+      verdict.reason,
+      new RegExp(`the trust anchor at block ${height} is another block`),
+    );
+  }
+  for (const height of [2, 5, 6]) {
+    const verdict = judge({ ...anchorAt(height), set: sets[1]!.set });
+    assert.ok(!verdict.ok && verdict.contradictsAnchor === true, `anchor ${height}`);
+    assert.match(verdict.reason, /another validator set/);
+  }
 });
 
 test("every flipped byte is refused, and never more than that", () => {

@@ -27,6 +27,7 @@ import type { Height } from "../engine/interfaces.ts";
 import {
   CHAIN_SETS_MAX,
   type ChainTrust,
+  type ChainVerdict,
   type HeaderChain,
   verifyHeaderChain,
 } from "./header-chain.ts";
@@ -176,9 +177,7 @@ export function decodeSnapshotManifest(bytes: Bytes): SnapshotManifest {
   };
 }
 
-export type ManifestVerdict =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: string };
+export type ManifestVerdict = { readonly ok: true } | Extract<ChainVerdict, { ok: false }>;
 
 /**
  * Whether the ledger certified the state that the content claims to be: the header above, final by
