@@ -107,6 +107,8 @@ export function createCore(config: CoreConfig): Core {
       if (record.begins !== undefined) {
         const { set, era } = record.begins;
         persist(state, { t: "set", height: era.height, set });
+        // The log may hold a set that the block below it decided, which is void.
+        persist(state, { t: "set", height: era.height + 1, set });
         persist(state, { ...era, t: "era" });
       }
       openRestored(state, record.hasWork);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HanseError, type PublicKey, sha256, toHex, utf8 } from "@hanse/protocol";
 import fc from "fast-check";
-import { EngineRig, rigSign } from "../testing/engine-rig.ts";
+import { EngineRig, type RigRule, rigSign } from "../testing/engine-rig.ts";
 import {
   decodeRecovery,
   encodeRecovery,
@@ -104,8 +104,9 @@ describe("recovery document", () => {
 });
 
 /** Four validators at some height, the last two lost for good. */
-async function ruin(): Promise<{ rig: EngineRig; recovery: RecoveryDocument }> {
+async function ruin(rule?: RigRule): Promise<{ rig: EngineRig; recovery: RecoveryDocument }> {
   const ruined = new EngineRig(4, 1);
+  if (rule !== undefined) ruined.rule = rule;
   await ruined.startAll(4);
   await ruined.decide(3);
   await ruined.advance(1_000);
@@ -164,6 +165,33 @@ describe("recovery", () => {
       const node = ledger.nodes.find(({ id }) => id === ledger.members[i]!.id)!;
       assert.equal(node.ledger.heights.length, now);
       assert.ok(!node.events.some((event) => event.t === "halted"), node.id);
+    }
+    await ledger.stop();
+  });
+
+  it("keeps what the last block of the old epoch decided of its members void, also after a start", async () => {
+    const last = (await ruin()).recovery.height;
+    const { rig: ledger, recovery } = await ruin(({ header }) =>
+      header.height === last ? { validatorUpdates: [{ ...rig.members[4]!, vote: 1 }] } : {},
+    );
+    assert.equal(recovery.height, last);
+    for (const i of [0, 1, 4]) await ledger.start(i, { recovery });
+    const three = () =>
+      [0, 1, 4].map((i) => ledger.nodes.find(({ id }) => id === ledger.members[i]!.id)!);
+    const isBegun = () => three().every((node) => node.ledger.heights.length > last);
+    ledger.submit("the first of the epoch");
+    for (let waited = 0; !isBegun() && waited < 200; waited++) await ledger.advance(10);
+    for (const node of three()) {
+      node.up = false;
+      await node.engine.stop("now");
+    }
+    for (const i of [0, 1, 4]) await ledger.start(i);
+    await ledger.decide(2, "after");
+    await ledger.advance(2_000);
+    const { heights } = ledger.nodes[0]!.ledger;
+    assert.ok(heights.length >= last + 3);
+    for (const { block } of heights.slice(last)) {
+      assert.equal(toHex(block.header.validatorsHash), toHex(recovery.set.hash));
     }
     await ledger.stop();
   });
