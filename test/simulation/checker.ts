@@ -6,7 +6,9 @@ import {
   decodeMessage,
   type EngineEvent,
   type ExecutionResult,
+  encodeRecovery,
   offenceKey,
+  type RecoveryDocument,
   type SignPlace,
   type ValidatorPolicy,
   verifyEvidence,
@@ -51,11 +53,11 @@ export class Checker {
   readonly included = new Map<string, number>();
   /** On the ledger. */
   readonly offences = new Set<string>();
-  /** id:height:view -> what an honest validator signed there. */
+  /** id:epoch:height:view -> what an honest validator signed there. */
   readonly #signed = new Map<string, Map<string, string>>();
   /** height:kind:view:subject -> who signed it. */
   readonly #votes = new Map<string, Set<string>>();
-  /** id:height:kind:view:subject */
+  /** id:epoch:height:kind:view:subject */
   readonly #sentVotes = new Set<string>();
   readonly #headers = new Map<string, BlockHeader>();
   #change: Change | undefined;
@@ -69,6 +71,7 @@ export class Checker {
   /** No new vote at or below this height by a validator that lost its memory. */
   readonly #forgotten = new Map<string, number>();
   #lastBytes: Uint8Array | undefined;
+  #recovery: { readonly height: number; readonly bytes: Uint8Array } | undefined;
   violation: string | undefined;
   evidence = 0;
 
@@ -122,10 +125,12 @@ export class Checker {
     const subject = m.parentView === undefined ? hash : `${hash}/${m.parentView}`;
     const key = `${m.height}:${m.kind}:${m.view}:${subject}`;
     if (!this.#honest(id)) return;
-    const isNew = !this.#sentVotes.has(`${id}:${key}`);
-    this.#sentVotes.add(`${id}:${key}`);
+    // A recovery votes again, in its own epoch, where the one before had begun to.
+    const said = `${id}:${m.engineEpoch}:${key}`;
+    const isNew = !this.#sentVotes.has(said);
+    this.#sentVotes.add(said);
     const at = `height ${m.height}, view ${m.view}`;
-    const place = `${id}:${m.height}:${m.view}`;
+    const place = `${id}:${m.engineEpoch}:${m.height}:${m.view}`;
     let signed = this.#signed.get(place);
     if (signed === undefined) {
       signed = new Map();
@@ -144,7 +149,8 @@ export class Checker {
       this.fail(`${id} voted at ${at} although it may have forgotten a vote there`);
     }
     this.#highestVote.set(id, Math.max(m.height, this.#highestVote.get(id) ?? 0));
-    if (m.kind === "notarize") this.#isJustified(id, m, hash);
+    const isOfEpoch = m.engineEpoch === this.#eraAt(m.height).epoch;
+    if (m.kind === "notarize" && isOfEpoch) this.#isJustified(id, m, hash);
   }
 
   #isJustified(id: string, m: Extract<WireMessage, { t: "vote" }>, hash: string): void {
@@ -204,6 +210,38 @@ export class Checker {
     }
     const parent = below.header ?? { height: 0, time: 0, policyExtra: new Uint8Array(0) };
     return policy.mayPropose(set, header, parent, view);
+  }
+
+  /**
+   * The organizations go on above a height by this document. What none of the reachable members
+   * holds is given up with the members that are gone.
+   * @returns whether the ended epoch may have decided more than the document knows of.
+   */
+  recovered(document: RecoveryDocument): boolean {
+    const { height, set, engineEpoch, policy, policyParams } = document;
+    const next = height + 1;
+    const quorum = quorumWeight(this.setAt(next));
+    const voted = (key: string) => {
+      const voters = this.#votes.get(key)!;
+      const weights = this.setAt(next).members.map(({ id, vote }) => (voters.has(id) ? vote : 0));
+      return weights.reduce((sum, weight) => sum + weight, 0);
+    };
+    const mayBeMore =
+      this.height > height ||
+      [...this.#votes.keys()].some(
+        (key) => key.startsWith(`${next}:finalize:`) && voted(key) >= quorum,
+      );
+    this.decided.length = next;
+    for (const [text, at] of this.included) if (at > height) this.included.delete(text);
+    this.#sets.length = next;
+    this.#sets.push(set, set);
+    this.#eras.push({
+      height: next,
+      epoch: engineEpoch,
+      policy: createPolicy(policy, policyParams),
+    });
+    this.#recovery = { height, bytes: encodeRecovery(document) };
+    return mayBeMore;
   }
 
   forgot(id: string): void {
@@ -279,7 +317,14 @@ export class Checker {
     if (!set.members.some((member) => member.id === header.proposer)) {
       this.fail(`block ${height} was proposed by a stranger`);
     }
-    for (const bytes of d.block.evidence) this.#accused(height, bytes);
+    let { evidence } = d.block;
+    if (this.#recovery?.height === height - 1) {
+      if (!equalBytes(evidence[0] ?? ZERO_HASH, this.#recovery.bytes)) {
+        this.fail(`block ${height} begins an epoch without its recovery document`);
+      }
+      evidence = evidence.slice(1);
+    }
+    for (const bytes of evidence) this.#accused(height, bytes);
     if (header.engineEpoch !== this.#eraAt(height).epoch) {
       this.fail(`block ${height} is of epoch ${header.engineEpoch}`);
     }

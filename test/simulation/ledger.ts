@@ -13,6 +13,7 @@ import {
   hashLastCert,
   type LedgerApp,
   offenceKey,
+  tryDecodeRecovery,
   type ValidatorPolicy,
   type ValidatorUpdate,
 } from "@hanse/ordering";
@@ -207,8 +208,7 @@ export class SimulatedLedger implements LedgerApp {
     this.#change = last?.change;
     for (const { block } of parts.store.heights) {
       for (const transaction of block.transactions) this.#included.add(fromUtf8(transaction));
-      for (const evidence of block.evidence)
-        this.#offences.add(offenceKey(decodeEvidence(evidence)));
+      for (const evidence of block.evidence) this.#record(evidence);
     }
   }
 
@@ -252,7 +252,13 @@ export class SimulatedLedger implements LedgerApp {
     });
   }
 
+  #record(evidence: Uint8Array): void {
+    if (tryDecodeRecovery(evidence) !== undefined) return;
+    this.#offences.add(offenceKey(decodeEvidence(evidence)));
+  }
+
   #isRecorded(evidence: Uint8Array): boolean {
+    if (tryDecodeRecovery(evidence) !== undefined) return false;
     return this.#offences.has(offenceKey(decodeEvidence(evidence)));
   }
 
@@ -315,9 +321,11 @@ export class SimulatedLedger implements LedgerApp {
         this.#included.add(transaction);
         this.#pool.delete(transaction);
       }
-      const before = { set: this.#set, change: this.#change };
+      const [first] = block.evidence;
+      const recovery = first === undefined ? undefined : tryDecodeRecovery(first);
+      const before = { set: recovery?.set ?? this.#set, change: this.#change };
       const governed = govern(this.#setup, before, height, block.transactions);
-      for (const bytes of block.evidence) this.#offences.add(offenceKey(decodeEvidence(bytes)));
+      for (const bytes of block.evidence) this.#record(bytes);
       this.#set = governed.set;
       this.#change = governed.change;
       const order = this.#diverges ? block.transactions.toReversed() : block.transactions;

@@ -13,9 +13,10 @@ import { parseArgs } from "node:util";
 import type { TimedFault } from "./faults.ts";
 import { BROKEN_RULES } from "./mutations.ts";
 import { runSeeds, type SeedOrder } from "./pool.ts";
-import { type RunResult, runSeed } from "./run.ts";
+import type { RunResult } from "./run.ts";
 import { FOCUSES } from "./scenario.ts";
 import { shrinkSeed } from "./shrink.ts";
+import { runWorld, TROUBLES } from "./worlds.ts";
 
 const { values } = parseArgs({
   options: {
@@ -50,7 +51,9 @@ if (values.seed !== undefined && values.seeds !== undefined) {
 const count = values.seed === undefined ? Number(values.seeds ?? "100") : 1;
 const from = Number(values.seed ?? values.from);
 const focus =
-  FOCUSES.find((name) => name === values.focus) ?? refuse(`--focus: one of ${FOCUSES.join(", ")}`);
+  TROUBLES.find((name) => name === values.focus) ??
+  refuse(`--focus: one of ${TROUBLES.join(", ")}`);
+const drawn = FOCUSES.find((name) => name === focus);
 const mutation =
   values.mutation === undefined
     ? undefined
@@ -60,6 +63,9 @@ if (!Number.isSafeInteger(count) || count < 1) refuse("--seeds: a whole number f
 if (!Number.isSafeInteger(from) || from < 0) refuse("--from: a whole number from 0");
 const faults: readonly TimedFault[] | undefined =
   values.faults === undefined ? undefined : JSON.parse(readFileSync(values.faults, "utf8"));
+if (drawn === undefined && (values.shrink || faults !== undefined)) {
+  refuse(`--shrink, --faults: not in focus ${focus}, whose faults are no schedule`);
+}
 
 const git = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" });
 const commit = git.status === 0 ? git.stdout.trim() : "an unknown commit";
@@ -105,7 +111,7 @@ function take(result: RunResult): boolean {
 if (values.events || faults !== undefined) {
   const log = values.events ? say : undefined;
   for (let seed = from; seed < from + count && !interrupted; seed++) {
-    take(await runSeed({ seed, focus, mutation, faults, log }));
+    take(await runWorld({ seed, focus, mutation, faults, log }));
   }
 } else {
   const orders = Array.from(
@@ -119,9 +125,9 @@ const seconds = (Date.now() - begin) / 1000;
 say(
   `${heights} heights, ${(virtualMs / 1000).toFixed(0)} simulated seconds of the network in ${seconds.toFixed(1)} s`,
 );
-if (values.shrink && failures.length > 0) {
+if (values.shrink && drawn !== undefined && failures.length > 0) {
   const { seed } = failures[0]!;
-  const shrunk = await shrinkSeed({ seed, focus, mutation });
+  const shrunk = await shrinkSeed({ seed, focus: drawn, mutation });
   if (shrunk !== undefined) {
     const file = path.join(tmpdir(), `hanse-sim-${seed}-faults.json`);
     writeFileSync(file, `${JSON.stringify(shrunk.faults, null, 2)}\n`);

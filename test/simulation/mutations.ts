@@ -4,8 +4,8 @@
  */
 import { type Disk, MUTATIONS, type Mutation, type Transport } from "@hanse/ordering";
 import { toHex } from "@hanse/protocol";
-import type { Focus } from "./scenario.ts";
 import { crc32 } from "./wiring.ts";
+import type { Trouble } from "./worlds.ts";
 
 export const JOINT_MUTATIONS = [
   // A failed sync is taken for a good one.
@@ -20,6 +20,8 @@ export const JOINT_MUTATIONS = [
   "divergent-execution",
   // Every signature holds.
   "accept-any-signature",
+  // A recovery document is followed although too few organizations signed it.
+  "accept-any-recovery",
 ] as const;
 export type JointMutation = (typeof JOINT_MUTATIONS)[number];
 
@@ -27,7 +29,7 @@ export type BrokenRule = Mutation | JointMutation;
 export const BROKEN_RULES: readonly BrokenRule[] = [...MUTATIONS, ...JOINT_MUTATIONS];
 
 /** The scenario that exposes each rule; lies only show where somebody lies. */
-export const EXPOSED_BY: Readonly<Record<BrokenRule, Focus>> = {
+export const EXPOSED_BY: Readonly<Record<BrokenRule, Trouble>> = {
   "quorum-one-too-small": "crashes",
   "finalize-after-nullify": "crashes",
   "skip-justification": "attacker",
@@ -53,6 +55,7 @@ export const EXPOSED_BY: Readonly<Record<BrokenRule, Focus>> = {
   "no-duplicate-check": "crashes",
   "divergent-execution": "crashes",
   "accept-any-signature": "attacker",
+  "accept-any-recovery": "recovery",
 };
 
 export function isJointMutation(rule: BrokenRule | undefined): rule is JointMutation {

@@ -6,6 +6,7 @@ import {
   type EngineEvent,
   type OrderingEngine,
   openSigner,
+  type RecoveryDocument,
   type SignPlace,
   type Transport,
   type ValidatorPolicy,
@@ -50,6 +51,8 @@ export interface NodeSetup {
   readonly report: (node: SimulatedNode, event: EngineEvent) => void;
   readonly signing: (node: SimulatedNode, syncing: boolean, at: SignPlace) => void;
   readonly diskMsMax: number;
+  /** What its operator hands over at a start; it has been judged. */
+  readonly recovery?: (node: SimulatedNode) => RecoveryDocument | undefined;
 }
 
 /** One life of a process: from a start to the next crash. */
@@ -197,6 +200,7 @@ export class SimulatedNode {
       };
       const links = network.transport(endpoint, life);
       const plain = mutation === "never-repeat" ? neverRepeat(links) : links;
+      const recovery = this.setup.recovery?.(this);
       const engine = createBuiltinEngine({
         ledgerId: ledger.ledgerId,
         genesisSet: ledger.genesisSet,
@@ -220,6 +224,7 @@ export class SimulatedNode {
         report: (event) => {
           if (own.alive) this.setup.report(this, event);
         },
+        ...(recovery === undefined ? {} : { recovery }),
         ...(mutation === undefined || isJointMutation(mutation)
           ? {}
           : { testOnlyMutation: mutation }),

@@ -3,11 +3,11 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { BrokenRule } from "./mutations.ts";
 import type { RunResult } from "./run.ts";
-import type { Focus } from "./scenario.ts";
+import type { Trouble } from "./worlds.ts";
 
 export interface SeedOrder {
   readonly seed: number;
-  readonly focus: Focus;
+  readonly focus: Trouble;
   readonly mutation: BrokenRule | undefined;
   /** Run it again and compare the digests of everything that happened. */
   readonly twice: boolean;

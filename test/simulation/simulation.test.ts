@@ -7,8 +7,8 @@ import { describe, it } from "node:test";
 import { BROKEN_RULES, type BrokenRule, EXPOSED_BY } from "./mutations.ts";
 import { runSeeds, type SeedOrder } from "./pool.ts";
 import { type RunResult, runSeed } from "./run.ts";
-import type { Focus } from "./scenario.ts";
 import { shrinkSeed } from "./shrink.ts";
+import type { Trouble } from "./worlds.ts";
 
 const SEEDS = 5_000;
 const SEEDS_TWICE = 150;
@@ -17,7 +17,7 @@ const SEEDS_PER_MUTATION = 150;
 
 function orders(
   count: number,
-  focus: Focus,
+  focus: Trouble,
   mutation: BrokenRule | undefined,
   twice: boolean,
 ): SeedOrder[] {
