@@ -41,6 +41,11 @@ export type ChainVerdict =
       readonly contradictsAnchor?: true;
     };
 
+/** Nobody handed over to the members of a recovery, and a state so far below tells no administrators. */
+const ACROSS_RECOVERY =
+  "a recovery after a loss of quorum began a new epoch, which headers do not cross. Start this node " +
+  "with the recovery document and let it catch up by blocks from a node that keeps all of them";
+
 const refuse = (reason: string): ChainVerdict => ({ ok: false, reason });
 
 /**
@@ -71,7 +76,9 @@ export function verifyHeaderChain(chain: HeaderChain, trust: ChainTrust): ChainV
     const next = sets[i + 1];
     if (next === undefined) break;
     if (equalBytes(next.hash, set.hash) || !equalBytes(header.nextValidatorsHash, next.hash)) {
-      return refuse(`${at} does not hand over to the next set`);
+      const above = headers[i + 1]!.header;
+      const way = above.engineEpoch > header.engineEpoch ? `: ${ACROSS_RECOVERY}` : "";
+      return refuse(`${at} does not hand over to the next set${way}`);
     }
     since = header.height + 1;
   }

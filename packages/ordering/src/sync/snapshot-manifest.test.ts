@@ -58,6 +58,12 @@ test("what the ledger did not certify is refused with the reason", () => {
   refused({ ...manifest, content: { ...content, blockHash: other } }, /another block/);
   refused({ ...manifest, content: { ...content, height: 6 } }, /leads to height 8, expected 7/);
   refused({ ...manifest, content: { ...content, ledgerId: other } }, /another ledger/);
+  // A new epoch whose members nobody handed over to.
+  const { set } = sets[2]!;
+  const changed = { engineEpoch: 1, validatorsHash: set.hash, lastSetChangeHeight: 3 };
+  const recovered = proveHeader({ ...chain.headers[2]!.header, ...changed }, sets[2]!);
+  const across = { sets: [chain.sets[0]!, set], headers: [chain.headers[0]!, recovered] };
+  refused({ ...manifest, chain: across }, /does not hand over .* with the recovery document/);
   refused(manifest, /another set/, { ...trust, set: sets[1]!.set });
   refused(manifest, /another ledger/, { ...trust, ledgerId: other });
   const { sets: chainSets, headers } = chain;
