@@ -35,6 +35,7 @@ export { recoveryAuthority } from "./governance/recovery-record.ts";
 export { type Rules, readRules } from "./governance/rules.ts";
 export { GOVERNANCE_KV } from "./governance/tables.ts";
 export { newestSet, type SetFrom, validatorSetAt } from "./governance/validator-sets.ts";
+export { proposalsWaitingFor } from "./governance/wanted-readiness.ts";
 export {
   createNotesModule,
   NOTE_BYTES_MAX,

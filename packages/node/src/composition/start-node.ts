@@ -32,6 +32,7 @@ import type { NodeLog } from "../log/create-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "../metrics/node-metrics.ts";
 import { openProbing } from "../presence/open-probing.ts";
 import { createVerificationPool } from "../signatures/verification-pool.ts";
+import { openReadinessBringer } from "./bring-readiness.ts";
 import { checkConsensusKey, loadNodeIdentity, nameBackends } from "./node-identity.ts";
 import { type NodeHistory, openHistory, type StoreHistory } from "./open-history.ts";
 import { type EngineWithRights, openLedger } from "./open-ledger.ts";
@@ -39,6 +40,7 @@ import { openNetwork } from "./open-network.ts";
 import { logEngineEvent, openOrdering } from "./open-ordering.ts";
 import { createReadiness } from "./readiness.ts";
 import { followRegistry, type RegistryPeers } from "./registry-peers.ts";
+import { listRunnableEngines } from "./runnable-engines.ts";
 import { spreadTransactions } from "./transaction-spreading.ts";
 
 export type { EngineWithRights } from "./open-ledger.ts";
@@ -315,6 +317,17 @@ async function openNode(
     log,
   });
   closers.push(() => probing.stop());
+  const bringer = openReadinessBringer({
+    identity,
+    account: loadReportingAccount(config),
+    version: adapters.version,
+    engines: async () => (await listRunnableEngines(config)).engines,
+    ledger,
+    state: store.state,
+    clock,
+    log,
+  });
+  closers.push(() => bringer.stop());
 
   const services: NodeServices = {
     config,

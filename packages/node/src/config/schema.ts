@@ -50,7 +50,7 @@ export const CONFIG_SCHEMA = {
       kind: "path",
       optional: true,
       description:
-        "Key file of an account of this node's organization, without roles: signs the node's reports to policy posr. Unset: reports are drawn up and kept in dataDir/probes alone.",
+        "Key file of an account of this node's organization, without roles: signs the node's proofs of readiness and its reports to policy posr. Unset: reports are drawn up and kept in dataDir/probes alone, proofs are brought by hand.",
     },
   },
   api: {
