@@ -126,7 +126,7 @@ async function expectProblem(
   return json;
 }
 
-describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
+describe("a transaction that cannot be accepted", { timeout: 400_000 }, () => {
   test("malformed bytes", async () => {
     await expectProblem(Uint8Array.of(1, 2, 3), {
       status: 400,
@@ -321,7 +321,7 @@ describe("a transaction that cannot be accepted", { timeout: 120_000 }, () => {
   });
 });
 
-describe("a contract that fails", { timeout: 60_000 }, () => {
+describe("a contract that fails", { timeout: 300_000 }, () => {
   // What filled the pool above has to leave it first.
   before(() =>
     waitFor("an empty pool", async () => {

@@ -9,7 +9,7 @@ import { choosePortBase, createTestFolder, ENTRIES_APP } from "./harness/test-ne
 const COMMAND = path.resolve(import.meta.dirname, "../../packages/cli/bin/hanse.mjs");
 
 test("from an empty folder to a verified receipt by commands alone", {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const root = createTestFolder(t);
   const dir = path.join(root, "net");
@@ -17,7 +17,7 @@ test("from an empty folder to a verified receipt by commands alone", {
     const result = spawnSync(process.execPath, [COMMAND, ...argv, "--dir", dir], {
       encoding: "utf8",
       cwd: root,
-      timeout: 60_000,
+      timeout: 300_000,
     });
     return { code: result.status, stdout: result.stdout, stderr: result.stderr };
   };

@@ -1,6 +1,6 @@
 /**
  * Goal: four nodes that real CometBFT processes order keep one record while one is killed, another
- * paused and all restarted; what they made final verifies offline. Skipped by name where CometBFT is
+ * paused, a fifth joins and all are restarted; what they made final verifies offline. Skipped by name where CometBFT is
  * neither installed nor can be built.
  */
 import assert from "node:assert/strict";
@@ -8,8 +8,20 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { countedTemplate, type NodeEntry, readNetworkStatus } from "@hanse/cli";
-import { genesisFromJson, verifyReceipt } from "@hanse/protocol";
+import {
+  addNodeFolder,
+  countedTemplate,
+  decideOn,
+  downNetwork,
+  type NodeEntry,
+  propose,
+  proveReadiness,
+  readNetworkStatus,
+  readOrdering,
+  registerNode,
+  upNetwork,
+} from "@hanse/cli";
+import { decodeKeyFile, genesisFromJson, verifyReceipt } from "@hanse/protocol";
 import { provideCometbft } from "../../scripts/install-cometbft.ts";
 import { assertRecordedOnce, startEntryLoad } from "./harness/entry-load.ts";
 import { createTestNetwork, type TestNetwork } from "./harness/test-network.ts";
@@ -48,7 +60,7 @@ async function addEntry(network: TestNetwork, node: number, label: string): Prom
   return id;
 }
 
-test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => {
+test("four validators under CometBFT", { skip, timeout: 600_000 }, async (t) => {
   const template = countedTemplate("comet", 4);
   const network = await createTestNetwork(t, { template, ordering: "cometbft" });
   await network.up();
@@ -72,7 +84,7 @@ test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => 
     const load = await startEntryLoad(network, { nodes: [0, 1, 2], signer, prefix: "load" });
     t.after(() => load.stop());
     const finals = (count: number) =>
-      waitFor(`${count} entries are final`, async () => load.final.size >= count, 40_000);
+      waitFor(`${count} entries are final`, async () => load.final.size >= count);
     await finals(20);
     network.kill(network.nodes[3]!);
     assert.deepEqual(cometPids(network.nodes[3]!.folder), []);
@@ -91,7 +103,7 @@ test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => 
     }
     await finals(load.final.size + 20);
     await load.stop();
-    await waitForAgreement(network, 40_000);
+    await waitForAgreement(network);
     for (const node of [0, 3]) await assertRecordedOnce(network, node, load.accepted);
     t.diagnostic(`${load.accepted.size} entries recorded once each`);
   });
@@ -102,6 +114,34 @@ test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => 
     await waitFor("another CometBFT", async () => (await cometOf(network.nodes[0]!)) !== before);
     await addEntry(network, 0, "again");
     await waitForAgreement(network);
+  });
+
+  await t.test("a fifth node fetches all blocks, becomes a validator and proposes", async () => {
+    const id = "org-4/node-2";
+    const added = await addNodeFolder(network.folder, id, network.nodes[0]!.apiPort);
+    try {
+      const ledger = await network.client(1);
+      const admin = (org: number) => network.account(`org-${org}-admin`).keyPair;
+      const { consensusKey: key, tlsFingerprint, address, node } = added;
+      await registerNode(ledger, admin(4), { id, key, tlsFingerprint, address });
+      await upNetwork(added.network, { attached: true, nodes: [node] });
+      const keyFile = path.join(node.folder, "keys", "consensus.json");
+      const pair = decodeKeyFile(readFileSync(keyFile, "utf8"));
+      await proveReadiness(ledger, admin(4), { id, key: pair, version: "1" });
+      const content = { id, vote: 1, propose: 1 };
+      const { outcome } = await propose(ledger, admin(4), "member.add", content);
+      const proposal = (JSON.parse(String(outcome!.result)) as { id: number }).id;
+      for (const org of [1, 2]) await decideOn(ledger, admin(org), "approve", proposal);
+      let entries = 0;
+      await waitFor("the fifth validator proposes", async () => {
+        await addEntry(network, 0, `fifth-${entries++}`);
+        const { recent } = await readOrdering(ledger, admin(1));
+        return recent.some(({ proposer }) => proposer === id);
+      });
+    } finally {
+      // The four that go on have a quorum of five.
+      await downNetwork(added.network, { nodes: [added.node] });
+    }
   });
 
   await t.test(

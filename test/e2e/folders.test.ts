@@ -22,6 +22,9 @@ import { waitFor } from "./harness/waiting.ts";
 
 const NODE_PROGRAM = path.resolve(import.meta.dirname, "../../packages/node/src/main.ts");
 
+/** Longest that a process may take until it says or does what it must. */
+const BOUND_MS = 90_000;
+
 /** Runs the node's program to its end, which must come by itself and soon. */
 function runNode(configFile: string, ...flags: string[]) {
   return new Promise<{ code: number | null; output: string }>((resolve, reject) => {
@@ -31,9 +34,9 @@ function runNode(configFile: string, ...flags: string[]) {
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
-    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), BOUND_MS);
     child.on("error", reject);
-    child.on("exit", (code) => {
+    child.on("close", (code) => {
       clearTimeout(timer);
       resolve({ code, output });
     });
@@ -51,7 +54,7 @@ async function expectRefusal(
   return output;
 }
 
-test("a second process on the same folder is refused", { timeout: 60_000 }, async (t) => {
+test("a second process on the same folder is refused", { timeout: 300_000 }, async (t) => {
   const network = await createTestNetwork(t, { template: soloTemplate("twice") });
   await network.up();
   const [node] = network.nodes;
@@ -65,7 +68,7 @@ test("a second process on the same folder is refused", { timeout: 60_000 }, asyn
 });
 
 test("an unknown configuration key fails with the nearest known one", {
-  timeout: 30_000,
+  timeout: 300_000,
 }, async (t) => {
   const network = await createTestNetwork(t, { template: soloTemplate("config") });
   const [node] = network.nodes;
@@ -80,7 +83,7 @@ test("an unknown configuration key fails with the nearest known one", {
 });
 
 test("wiped and foreign folders are named and stay as they are", {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const network = await createTestNetwork(t, { template: soloTemplate("wiped") });
   const [node] = network.nodes;
@@ -119,7 +122,7 @@ test("wiped and foreign folders are named and stay as they are", {
   assert.ok((await client.block()).height > 0);
 });
 
-test("damaged signing state and logs are named, never skipped", { timeout: 120_000 }, async (t) => {
+test("damaged signing state and logs are named, never skipped", { timeout: 400_000 }, async (t) => {
   const network = await createTestNetwork(t, { template: soloTemplate("damaged") });
   const [node] = network.nodes;
   await network.up();
@@ -138,7 +141,7 @@ test("damaged signing state and logs are named, never skipped", { timeout: 120_0
     for (let at = 0; at < bytes.length; at += 7) bytes[at]! ^= 0x55;
     writeFileSync(file, bytes);
   }
-  const { code, output } = await runNodeBriefly(node!);
+  const { code, output } = await runUntilQuarantine(node!);
   assert.match(output, /quarantine|ORDERING_|SIGN|corrupt|damaged|checksum/i);
   assert.ok(code !== 0 || /quarantine/i.test(output));
 
@@ -148,23 +151,30 @@ test("damaged signing state and logs are named, never skipped", { timeout: 120_0
   assert.ok((await (await network.client()).block()).height > 0);
 });
 
-/** A node that may stay up in quarantine: its log is what is looked at. */
-async function runNodeBriefly(node: NodeEntry): Promise<{ code: number | null; output: string }> {
+/** A node that may stay up in quarantine: stopped once it has said so. */
+async function runUntilQuarantine(
+  node: NodeEntry,
+): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [NODE_PROGRAM, "--config", node.configFile], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  child.stdout.on("data", (chunk) => (output += chunk));
-  child.stderr.on("data", (chunk) => (output += chunk));
-  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
-  const timer = setTimeout(() => child.kill("SIGTERM"), 6_000);
+  const take = (chunk: Buffer) => {
+    const knew = /quarantine/i.test(output);
+    output += chunk.toString();
+    if (!knew && /quarantine/i.test(output)) child.kill("SIGTERM");
+  };
+  child.stdout.on("data", take);
+  child.stderr.on("data", take);
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const timer = setTimeout(() => child.kill("SIGKILL"), BOUND_MS);
   const code = await ended;
   clearTimeout(timer);
   return { code, output };
 }
 
 test("an emptied node of four does not vote as if it never had", {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const network = await createTestNetwork(t, { template: countedTemplate("amnesia", 4) });
   await network.up();
@@ -172,7 +182,7 @@ test("an emptied node of four does not vote as if it never had", {
   const victim = network.nodes[3]!;
   await network.down([victim]);
   rmSync(path.join(victim.dataFolder, "ordering"), { recursive: true });
-  const { output } = await runNodeBriefly(victim);
+  const { output } = await runUntilQuarantine(victim);
   assert.match(output, /quarantine|ORDERING_|SIGN|missing|restore/i);
   const ledger = await network.client(0);
   await waitFor("the other three go on", async () => {

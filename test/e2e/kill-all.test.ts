@@ -6,7 +6,7 @@ import { assertRecordedOnce, startEntryLoad } from "./harness/entry-load.ts";
 import { createTestNetwork } from "./harness/test-network.ts";
 import { waitFor, waitForAgreement } from "./harness/waiting.ts";
 
-test("all four killed at once under load, twice", { timeout: 150_000 }, async (t) => {
+test("all four killed at once under load, twice", { timeout: 400_000 }, async (t) => {
   const network = await createTestNetwork(t, { template: countedTemplate("kill-all", 4) });
   await network.up();
   await network.installEntries();

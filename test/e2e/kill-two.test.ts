@@ -8,7 +8,7 @@ import { createTestNetwork } from "./harness/test-network.ts";
 import { pause, waitFor, waitForAgreement } from "./harness/waiting.ts";
 
 test("two of four killed: no progress, no fork, a clear word, then recovery", {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const network = await createTestNetwork(t, {
     template: countedTemplate("kill-two", 4),

@@ -10,10 +10,10 @@ const missing = findMissing();
 
 test("nodes behind two address translations talk over a circuit", {
   skip: missing === undefined ? false : `network namespaces: ${missing}`,
-  timeout: 150_000,
+  timeout: 400_000,
 }, () => {
   const args = [...ROOM, process.execPath, PROGRAM];
-  const done = spawnSync("unshare", args, { encoding: "utf8", timeout: 140_000 });
+  const done = spawnSync("unshare", args, { encoding: "utf8", timeout: 380_000 });
   assert.equal(done.status, 0, `${done.stdout}${done.stderr}`);
   assert.deepEqual(JSON.parse(done.stdout), {
     heard: { a: ["b", "relay"], b: ["a", "relay"], relay: ["a", "b"] },

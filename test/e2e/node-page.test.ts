@@ -23,13 +23,14 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-test("the page of a node, in a browser", { skip, timeout: 120_000 }, async (t) => {
+test("the page of a node, in a browser", { skip, timeout: 400_000 }, async (t) => {
   const network = await createTestNetwork(t, { template: soloTemplate("page") });
   await network.up();
   const { apiUrl } = network.nodes[0]!;
   const browser = await chromium.launch({ executablePath: browserFile, args: FLAGS });
   t.after(() => browser.close());
   const page = await browser.newPage();
+  page.setDefaultTimeout(90_000);
   const elsewhere: string[] = [];
   const faults: string[] = [];
   page.on("request", (request) => {

@@ -12,7 +12,7 @@ import { createTestNetwork } from "./harness/test-network.ts";
 import { waitFor } from "./harness/waiting.ts";
 
 test("a ledger that lost its quorum goes on by a signed document", {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const network = await createTestNetwork(t, {
     template: countedTemplate("recovery", 4),

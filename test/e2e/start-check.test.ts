@@ -27,7 +27,7 @@ function runStart(argv: readonly string[]): Promise<Finished> {
 }
 
 test("the check files, serves, compares, verifies, refuses and leaves nothing", {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const dir = createTestFolder(t);
   const { code, stdout, stderr } = await runStart([

@@ -50,7 +50,7 @@ async function waitUntilUp(running: Running): Promise<void> {
 }
 
 test("stops on SIGTERM, goes on from where it was, survives its own death", {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const dir = path.join(createTestFolder(t), "network");
   const first = start(dir);
@@ -87,9 +87,7 @@ test("stops on SIGTERM, goes on from where it was, survives its own death", {
 
   third.child.kill("SIGKILL");
   await third.ended;
-  await waitFor(
-    "the nodes notice that their command is gone",
-    async () => network.nodes.every((node) => findRunningProcess(node) === undefined),
-    30_000,
+  await waitFor("the nodes notice that their command is gone", async () =>
+    network.nodes.every((node) => findRunningProcess(node) === undefined),
   );
 });

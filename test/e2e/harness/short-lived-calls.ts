@@ -13,10 +13,10 @@ export interface ShortLivedCalls {
 }
 
 export function createShortLivedCalls(url: string, key: KeyPair, validMs: number): ShortLivedCalls {
-  const client = createClient({ url, key, timeoutMs: 15_000, retries: 3 });
+  const client = createClient({ url, key, timeoutMs: 60_000, retries: 3 });
   async function submit(engine: string, payload: Bytes): Promise<string> {
     const { bytes } = await client.sign({ engine, payload, validUntil: Date.now() + validMs });
-    const { outcome } = await client.submitAndWait(bytes, { timeoutMs: 15_000 });
+    const { outcome } = await client.submitAndWait(bytes, { timeoutMs: 60_000 });
     if (outcome.code !== "ok") throw new Error(`${outcome.code}: ${outcome.error}`);
     return String(outcome.result);
   }

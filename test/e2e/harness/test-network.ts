@@ -22,7 +22,8 @@ import {
 import { type GenesisOrdering, readyKeyBackends } from "@hanse/protocol";
 
 export const ENTRIES_APP = path.join(import.meta.dirname, "entries-app");
-const REQUEST_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 150_000;
 
 export interface TestNetwork {
   readonly folder: NetworkFolder;
@@ -106,7 +107,7 @@ function driveNetwork(folder: NetworkFolder): TestNetwork {
     account,
     client,
     async up(nodes = folder.nodes) {
-      await upNetwork(folder, { attached: true, nodes });
+      await upNetwork(folder, { attached: true, nodes, timeoutMs: READY_TIMEOUT_MS });
     },
     async down(nodes = folder.nodes) {
       await downNetwork(folder, { nodes });

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { compareNodes, type NodeSnapshot, readNetworkStatus } from "@hanse/cli";
 import type { TestNetwork } from "./test-network.ts";
 
+/** Machines that run the tests may be busy with other things: what must come is waited for long. */
+const PATIENCE_MS = 90_000;
+
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -11,7 +14,7 @@ export function pause(ms: number): Promise<void> {
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined | false>,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const until = performance.now() + timeoutMs;
   let last: unknown;
@@ -30,7 +33,7 @@ export async function waitFor<T>(
 /** Waits until all nodes stand at one height with one state root; a fork fails at once. */
 export async function waitForAgreement(
   network: TestNetwork,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<readonly NodeSnapshot[]> {
   return waitFor(
     "all nodes at one height with one state root",
