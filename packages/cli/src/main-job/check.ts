@@ -30,7 +30,7 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
-const AGREE_TIMEOUT_MS = 15_000;
+const AGREE_TIMEOUT_MS = 60_000;
 
 /** Returns whether everything held; prints each step with its time. */
 export async function runCheck(options: CheckOptions): Promise<boolean> {

@@ -27,7 +27,10 @@ function fillDisk(file: string): void {
 }
 
 test("a full disk under the journal refuses clients; blocks go on", {
-  skip: !existsSync("/dev/full") || !existsSync("/proc/self/fd"),
+  skip:
+    existsSync("/dev/full") && existsSync("/proc/self/fd")
+      ? false
+      : "needs /dev/full and /proc/self/fd",
 }, async () => {
   const folder = await createTestFolder();
   const fatal: string[] = [];
@@ -51,7 +54,7 @@ test("a full disk under the journal refuses clients; blocks go on", {
     const first = sign("k1");
     assert.equal((await submit(first.bytes)).code, "LEDGER_JOURNAL_FAILED");
     // It was in the pool before the disk said no: the node orders and executes it.
-    const end = performance.now() + 10_000;
+    const end = performance.now() + 60_000;
     let state: { status?: string; code?: string } = {};
     while (state.status !== "final") {
       assert.ok(performance.now() < end, JSON.stringify(state));

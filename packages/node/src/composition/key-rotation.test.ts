@@ -47,7 +47,7 @@ after(async () => {
 });
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 90_000;
   while (!condition()) {
     assert.ok(performance.now() < end, `in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -63,7 +63,7 @@ async function call(
   const { ledger } = nodes[0]!.services;
   const { bytes, id } = signNative(pair, network.ledgerId, [module, action, args]);
   await ledger.submit(bytes);
-  const status = await ledger.waitFor(id, "final", { timeoutMs: 30_000 });
+  const status = await ledger.waitFor(id, "final", { timeoutMs: 90_000 });
   assert.ok(status.state === "final");
   assert.equal(status.outcome.code, "ok", status.outcome.error);
   return JSON.parse(status.outcome.result) ?? {};

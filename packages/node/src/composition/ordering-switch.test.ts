@@ -50,7 +50,7 @@ async function call(
   const { ledger } = nodes[0]!.services;
   const { bytes, id } = signNative(pair, network.ledgerId, [module, action, args]);
   await ledger.submit(bytes);
-  const status = await ledger.waitFor(id, "final", { timeoutMs: 30_000 });
+  const status = await ledger.waitFor(id, "final", { timeoutMs: 90_000 });
   assert.ok(status.state === "final");
   assert.equal(status.outcome.code, "ok", status.outcome.error);
   return { height: status.height, result: JSON.parse(status.outcome.result) ?? {} };
@@ -84,7 +84,7 @@ async function timeAt(height: number): Promise<number> {
 }
 
 async function agree(): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 90_000;
   for (;;) {
     const tips = nodes.map(({ services }) => services.ledger.tip);
     if (new Set(tips.map((tip) => `${tip.height}:${toHex(tip.stateRoot)}`)).size === 1) return;

@@ -3,7 +3,7 @@
  * temporary folder: for tests of the doors and of the composition.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMemoryLedgerStore, type MemoryLedgerStore } from "@hanse/ledger";
@@ -57,17 +57,24 @@ export interface TestFolderOptions {
   readonly policyParams?: Readonly<Record<string, number>>;
 }
 
-/** Ports that were free a moment ago. */
+/** Below what systems give away by themselves, and apart for processes that run side by side. */
+let portNext = 10_000 + (process.pid % 400) * 25;
+
+/** Ports that were free a moment ago, and that nobody is given who does not ask for them. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = portNext++;
+    if (port > 20_000) throw new Error("no free port from 10000 to 20000");
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    ports.push(port);
+  }
   return ports;
 }
 
