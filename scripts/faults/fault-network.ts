@@ -67,7 +67,9 @@ export async function createFaultNetwork(
     }),
   );
   const folder: NetworkFolder = { ...created, nodes };
-  await writeCometHomes(folder, ({ id }) => addressOf(nodes.findIndex((node) => node.id === id)));
+  await writeCometHomes(folder, {
+    linkHostOf: ({ id }) => addressOf(nodes.findIndex((node) => node.id === id)),
+  });
   const processes = new Map<number, ChildProcess>();
   const smallDisks = new Set<string>();
   const indexOf = (node: NodeEntry) => nodes.findIndex(({ id }) => id === node.id);

@@ -4,6 +4,7 @@ import path from "node:path";
 import { createNodeFolder, loadConfig, type NodeConfigInput, renderConfigToml } from "@hanse/node";
 import { HanseError, type Hash, type PublicKey, readyKeyBackends } from "@hanse/protocol";
 import { parse } from "smol-toml";
+import { writeCometHomes } from "./comet-homes.ts";
 import { findFreePorts } from "./free-ports.ts";
 import {
   type NetworkFolder,
@@ -35,17 +36,14 @@ function requireNewId(network: NetworkFolder, id: string): { org: string; name: 
     const message = `node "${id}": this network's folder has it already`;
     throw new HanseError("CLI_NODE_EXISTS", "conflict", message);
   }
-  if (network.nodes.some((node) => node.comet !== undefined)) {
-    const message = `node "${id}": a ledger that CometBFT orders takes further nodes by CometBFT's own tools`;
-    throw new HanseError("CLI_NODE_COMET", "rejected", message);
-  }
   return { org, name };
 }
 
 /**
  * Makes keys, configuration and folder; the settings are those of the network's first node. The
- * ledger hears of it only when an administrator registers the node.
- * @throws HanseError `CLI_USAGE_NODE`, `CLI_NODE_EXISTS`, `CLI_NODE_COMET`, `CLI_NO_PORT`
+ * ledger hears of it only when an administrator registers the node. Beside a node of a ledger that
+ * CometBFT orders stands CometBFT's home; it dials the others' CometBFT, whose homes stay as they are.
+ * @throws HanseError `CLI_USAGE_NODE`, `CLI_NODE_EXISTS`, `CLI_NO_PORT`
  */
 export async function addNodeFolder(
   network: NetworkFolder,
@@ -55,7 +53,9 @@ export async function addNodeFolder(
   const { org, name } = requireNewId(network, id);
   await readyKeyBackends();
   const keys = await createNodeKeys(id);
-  const [apiPort, networkPort] = await findFreePorts(2, portBase);
+  const ordered = network.nodes.some(({ comet }) => comet !== undefined);
+  const ports = await findFreePorts(ordered ? 4 : 2, portBase);
+  const [apiPort, networkPort, linkPort, rpcPort] = ports;
   const manifest: NetworkManifest = {
     ...network.manifest,
     nodes: [
@@ -66,6 +66,7 @@ export async function addNodeFolder(
         folder: path.join("nodes", `${org}-${name}`),
         apiPort: apiPort!,
         networkPort: networkPort!,
+        ...(ordered ? { comet: { linkPort: linkPort!, rpcPort: rpcPort! } } : {}),
       },
     ],
   };
@@ -81,6 +82,7 @@ export async function addNodeFolder(
     writeFileSync(node.configFile, renderNodeConfig(network, node));
     // The signing state belongs to the act of creating a node: a start never makes one.
     await createNodeFolder(loadConfig({ file: node.configFile }).config);
+    await writeCometHomes(grown, { isWanted: ({ id: one }) => one === id });
   } catch (error) {
     rmSync(node.folder, { recursive: true, force: true });
     throw error;
@@ -112,6 +114,7 @@ function renderNodeConfig(network: NetworkFolder, node: NodeEntry): string {
         address: `127.0.0.1:${other.networkPort}`,
       })),
     },
+    ...(node.comet === undefined ? {} : { comet: { ...first.comet, rpcPort: node.comet.rpcPort } }),
   });
   const title = `# Node ${node.id} of network ${network.manifest.network}. Every key: hanse config print`;
   return `${title}\n${toml}`;

@@ -7,6 +7,7 @@ import test from "node:test";
 import { cometNodeId } from "@hanse/cometbft";
 import { loadConfig } from "@hanse/node";
 import { decodeKeyFile } from "@hanse/protocol";
+import { addNodeFolder } from "./add-node.ts";
 import { createNetworkFolder } from "./create-network.ts";
 import type { NetworkFolder, NodeEntry } from "./network-folder.ts";
 import { renewPorts } from "./renew-ports.ts";
@@ -64,6 +65,34 @@ test("homes are written with the network and again with new ports", async (t) =>
     links,
     "who a CometBFT is does not change with its ports",
   );
+});
+
+test("a further node gets a home of its own, the others' stay", async (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), "hanse-comet-homes-"));
+  t.after(() => rmSync(root, { recursive: true }));
+  const portBase = 32_000 + (process.pid % 200) * 20;
+  const created = await createNetworkFolder({
+    dir: path.join(root, "network"),
+    template: countedTemplate("homes", 3),
+    ordering: "cometbft",
+    portBase,
+    now: 1_760_000_000_000,
+  });
+  const config = (node: NodeEntry) => read(node, "comet/config/config.toml");
+  const before = created.nodes.map(config);
+  const { network, node } = await addNodeFolder(created, "org-1/node-2", portBase + 12);
+  assert.deepEqual(created.nodes.map(config), before);
+  assert.equal(
+    read(node, "comet/config/genesis.json"),
+    read(created.nodes[0]!, "comet/config/genesis.json"),
+  );
+  const dialed = /persistent_peers = "(.*)"/.exec(config(node))![1]!.split(",");
+  assert.equal(dialed.length, 3);
+  for (const { comet } of created.nodes) {
+    assert.ok(dialed.some((peer) => peer.endsWith(`@127.0.0.1:${comet!.linkPort}`)));
+  }
+  assert.match(read(node, "node.toml"), new RegExp(`rpcPort = ${node.comet!.rpcPort}`));
+  assertHomesFit(await renewPorts(network, 37_000 + (process.pid % 200) * 10));
 });
 
 test("CometBFT's one quorum rule is refused to be another", async (t) => {

@@ -29,11 +29,17 @@ function linkKeyOf(node: NodeEntry): KeyPair {
 /**
  * Writes the homes of all nodes that have ports for CometBFT, again whenever ports change. What
  * CometBFT has signed and stored stays. `linkHostOf` says where a node's CometBFT is reached by the
- * others; 127.0.0.1 unless said.
+ * others, 127.0.0.1 unless said; `isWanted` which homes are written, all unless said.
  */
 export async function writeCometHomes(
   network: NetworkFolder,
-  linkHostOf: (node: NodeEntry) => string = () => HOST,
+  {
+    linkHostOf = () => HOST,
+    isWanted = () => true,
+  }: {
+    readonly linkHostOf?: (node: NodeEntry) => string;
+    readonly isWanted?: (node: NodeEntry) => boolean;
+  } = {},
 ): Promise<void> {
   const nodes = network.nodes.flatMap((node) =>
     node.comet === undefined ? [] : [{ node, ports: node.comet }],
@@ -44,6 +50,7 @@ export async function writeCometHomes(
   const { blockBytesMax, blockIntervalMsMin } = genesis.params;
   const planned = nodes.map(({ node, ports }) => ({ node, ports, linkKey: linkKeyOf(node) }));
   for (const { node, ports, linkKey } of planned) {
+    if (!isWanted(node)) continue;
     const consensusFile = path.join(node.folder, "keys", "consensus.json");
     createCometHome({
       folder: path.join(node.folder, "comet"),
