@@ -60,7 +60,7 @@ async function addEntry(network: TestNetwork, node: number, label: string): Prom
   return id;
 }
 
-test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => {
+test("four validators under CometBFT", { skip, timeout: 600_000 }, async (t) => {
   const template = countedTemplate("comet", 4);
   const network = await createTestNetwork(t, { template, ordering: "cometbft" });
   await network.up();
@@ -84,7 +84,7 @@ test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => 
     const load = await startEntryLoad(network, { nodes: [0, 1, 2], signer, prefix: "load" });
     t.after(() => load.stop());
     const finals = (count: number) =>
-      waitFor(`${count} entries are final`, async () => load.final.size >= count, 40_000);
+      waitFor(`${count} entries are final`, async () => load.final.size >= count);
     await finals(20);
     network.kill(network.nodes[3]!);
     assert.deepEqual(cometPids(network.nodes[3]!.folder), []);
@@ -103,7 +103,7 @@ test("four validators under CometBFT", { skip, timeout: 240_000 }, async (t) => 
     }
     await finals(load.final.size + 20);
     await load.stop();
-    await waitForAgreement(network, 40_000);
+    await waitForAgreement(network);
     for (const node of [0, 3]) await assertRecordedOnce(network, node, load.accepted);
     t.diagnostic(`${load.accepted.size} entries recorded once each`);
   });
