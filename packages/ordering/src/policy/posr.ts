@@ -156,8 +156,11 @@ function wantedUpdates(
     const vote = leaves ? 0 : isWeighted ? wanted.vote : member.vote;
     const held = member.propose > 0 || taken.has(member.id);
     const propose = held && !barred.has(member.id) ? (wanted?.propose ?? member.propose) : 0;
-    if (propose > 0) taken.delete(member.id);
-    else if (member.propose > 0) taken.add(member.id);
+    // Given back only when the set shows it: an update that finds no place comes again.
+    if (member.propose > 0) {
+      if (propose > 0) taken.delete(member.id);
+      else taken.add(member.id);
+    }
     return { member, vote, propose };
   });
   const here = new Set(latest.members.map((member) => member.id));
