@@ -5,9 +5,8 @@
  */
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import test, { after, before } from "node:test";
+import test, { before } from "node:test";
 import {
   isChunk,
   type SnapshotContent,
@@ -30,8 +29,7 @@ import {
 import type { StateOverlay, TableSchema } from "@hanse/state";
 import fc from "fast-check";
 import pg from "pg";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
-import { openLedgerStore, type PostgresLedgerStore } from "../store/ledger-store.ts";
+import type { PostgresLedgerStore } from "../store/ledger-store.ts";
 import {
   applyBlock,
   linkBlock,
@@ -42,35 +40,18 @@ import {
   sampleValidator,
   seedStore,
 } from "../testing/sample-chain.ts";
+import { useTestCluster } from "../testing/test-cluster.ts";
 import { type LoadSnapshotOptions, loadSnapshot } from "./load-snapshot.ts";
 import { encodeItem, ItemReader, type SnapshotItem } from "./snapshot-items.ts";
 import { CONTENT_FILE, chunkFile } from "./write-snapshot.ts";
 
-let dir: string;
-let postgres: EmbeddedPostgres;
+const cluster = useTestCluster("snapshot");
 let validator: SampleValidator;
 
 before(async () => {
   await readyKeyBackends();
   validator = sampleValidator();
-  dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-snapshot-test-"));
-  postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
 });
-/** Closed at the end, whatever failed. */
-const stores: PostgresLedgerStore[] = [];
-
-async function openStore(ledgerId: Hash): Promise<PostgresLedgerStore> {
-  const store = await openLedgerStore({ database: postgres, ledgerId });
-  stores.push(store);
-  return store;
-}
-
-after(async () => {
-  for (const store of stores) await store.close("now").catch(() => {});
-  await postgres.stop();
-  fs.rmSync(dir, { recursive: true, force: true });
-});
-
 /** Block times are 1 000, 2 000, …: above height 6 no transaction can come again. */
 const VALID_UNTIL = 6_500;
 
@@ -137,7 +118,7 @@ class Chain {
 const schemaOf = (ledgerId: Hash) => `ledger_${toHex(ledgerId).slice(0, 16)}`;
 
 async function inDatabase(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres.url });
+  const client = new pg.Client({ connectionString: cluster.postgres.url });
   await client.connect();
   try {
     await client.query(statement);
@@ -150,7 +131,7 @@ const dropLedger = (ledgerId: Hash) => inDatabase(`drop schema "${schemaOf(ledge
 
 async function openChain(name: string): Promise<Chain> {
   const ledgerId = sampleLedgerId(name);
-  const store = await openStore(ledgerId);
+  const store = await cluster.open(ledgerId);
   const stateRoot = await seedStore(store, ledgerId, (state) => {
     state.createTable(accounts);
     state.createTable(names);
@@ -177,7 +158,7 @@ function loadOptions(
 ): LoadSnapshotOptions {
   const { ledgerId } = manifest.content;
   return {
-    url: postgres.url,
+    url: cluster.postgres.url,
     ledgerId,
     manifest,
     genesis: utf8("genesis"),
@@ -192,7 +173,7 @@ function loadOptions(
 
 test("written while blocks go on, loaded elsewhere: the same state, which goes on the same way", async () => {
   const chain = await openChain("whole");
-  const folder = path.join(dir, "whole");
+  const folder = path.join(cluster.dir, "whole");
   const writing = chain.store.writeSnapshot({ height: 6, folder });
   const ids: Hash[] = [];
   for (let i = 0; i < 10; i++) ids.push(await chain.block());
@@ -216,7 +197,7 @@ test("written while blocks go on, loaded elsewhere: the same state, which goes o
   await dropLedger(chain.ledgerId);
 
   assert.equal(await loadSnapshot(loadOptions(manifest, path.join(folder, "6"))), true);
-  const store = await openStore(chain.ledgerId);
+  const store = await cluster.open(chain.ledgerId);
   const info = await store.info();
   assert.equal(info.height, 6);
   assert.equal(toHex(info.stateRoot), toHex(content.stateRoot));
@@ -242,14 +223,14 @@ test("written while blocks go on, loaded elsewhere: the same state, which goes o
   assert.deepEqual(await store.search({ table: "1_accounts", limit: 100 }), expected);
   assert.equal((await store.history("1_accounts", 28n, { limit: 5 })).length > 0, true);
   await store.close();
-  const reopened = await openStore(chain.ledgerId);
+  const reopened = await cluster.open(chain.ledgerId);
   assert.equal(toHex((await reopened.info()).stateRoot), toHex(tenth.stateRoot));
   await reopened.close();
 });
 
 test("a node that joined by a snapshot writes the same snapshot as the others", async () => {
   const chain = await openChain("same");
-  const folder = path.join(dir, "same");
+  const folder = path.join(cluster.dir, "same");
   const early = chain.store.writeSnapshot({ height: 3, folder });
   for (let i = 0; i < 4; i++) await chain.block();
   const third = await early;
@@ -263,7 +244,7 @@ test("a node that joined by a snapshot writes the same snapshot as the others", 
   await dropLedger(chain.ledgerId);
 
   await loadSnapshot(loadOptions(manifest, path.join(folder, "3")));
-  const store = await openStore(chain.ledgerId);
+  const store = await cluster.open(chain.ledgerId);
   const info = await store.info();
   const joined = new Chain(store, chain.ledgerId, ZERO_HASH);
   joined.height = 3;
@@ -273,7 +254,7 @@ test("a node that joined by a snapshot writes the same snapshot as the others", 
     resultsRoot: info.resultsRoot,
     certificate,
   };
-  const own = store.writeSnapshot({ height: 8, folder: path.join(dir, "joined") });
+  const own = store.writeSnapshot({ height: 8, folder: path.join(cluster.dir, "joined") });
   for (let i = 0; i < 6; i++) await joined.block();
   assert.equal(toHex(joined.link.stateRoot), toHex(link.stateRoot));
   assert.equal(toHex(snapshotIdOf(await own)), toHex(snapshotIdOf(eighth)));
@@ -282,7 +263,7 @@ test("a node that joined by a snapshot writes the same snapshot as the others", 
 
 test("what does not hold is refused, and the next start finds an empty ledger", async () => {
   const chain = await openChain("bent");
-  const folder = path.join(dir, "bent");
+  const folder = path.join(cluster.dir, "bent");
   const writing = chain.store.writeSnapshot({ height: 3, folder });
   for (let i = 0; i < 4; i++) await chain.block();
   const content = await writing;
@@ -335,21 +316,21 @@ test("what does not hold is refused, and the next start finds an empty ledger", 
     /proof of block 3/,
   );
 
-  const store = await openStore(chain.ledgerId);
+  const store = await cluster.open(chain.ledgerId);
   const info = await store.info();
   assert.deepEqual([info.height, toHex(info.stateRoot)], [0, toHex(ZERO_HASH)]);
   assert.deepEqual(store.state.tables(), []);
   await store.close();
   // The whole one is still welcome.
   await loadSnapshot(loadOptions(manifest, at));
-  const loaded = await openStore(chain.ledgerId);
+  const loaded = await cluster.open(chain.ledgerId);
   assert.equal((await loaded.info()).height, 3);
   await loaded.close();
 });
 
 test("a database that is not what was committed makes no snapshot; one at a time, ahead of its height", async () => {
   const chain = await openChain("damaged");
-  const folder = path.join(dir, "damaged");
+  const folder = path.join(cluster.dir, "damaged");
   for (let i = 0; i < 2; i++) await chain.block();
   await assert.rejects(chain.store.writeSnapshot({ height: 2, folder }), {
     code: "STORAGE_SNAPSHOT",

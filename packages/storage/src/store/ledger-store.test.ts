@@ -3,10 +3,7 @@
  * restart. Method: a real PostgreSQL cluster, started once for this file.
  */
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import test, { after, before } from "node:test";
+import test from "node:test";
 import {
   decodeBlock,
   decodeFinalityProof,
@@ -19,24 +16,11 @@ import {
 } from "@hanse/protocol";
 import type { TableSchema } from "@hanse/state";
 import pg from "pg";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
-import { openLedgerStore, type PostgresLedgerStore } from "./ledger-store.ts";
+import { useTestCluster } from "../testing/test-cluster.ts";
+import { openLedgerStore } from "./ledger-store.ts";
 
-let dir: string;
-let postgres: EmbeddedPostgres;
-/** Closed at the end, whatever failed. */
-const stores: PostgresLedgerStore[] = [];
-
-before(async () => {
-  dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-store-test-"));
-  postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
-});
-after(async () => {
-  for (const store of stores) await store.close("now").catch(() => {});
-  await postgres.stop();
-  fs.rmSync(dir, { recursive: true, force: true });
-});
+const cluster = useTestCluster("store");
 
 const code = (expected: string) => (error: unknown) =>
   error instanceof HanseError && error.code === expected;
@@ -58,9 +42,7 @@ const accounts: TableSchema = {
 
 async function open(name: string) {
   const ledgerId = sampleLedgerId(name);
-  const store = await openLedgerStore({ database: postgres, ledgerId });
-  stores.push(store);
-  return { ledgerId, store };
+  return { ledgerId, store: await cluster.open(ledgerId) };
 }
 
 test("blocks, rows, entries, history and proofs, before and after a restart", async () => {
@@ -225,8 +207,7 @@ test("a proof that comes later replaces what the block had; without a block ther
     code("STORAGE_HEIGHT"),
   );
   await store.close();
-  const again = await openLedgerStore({ database: postgres, ledgerId });
-  stores.push(again);
+  const again = await cluster.open(ledgerId);
   assert.deepEqual(decodeFinalityProof((await again.block(1))!.certificate, header), proof);
   await again.close();
 });
@@ -323,7 +304,7 @@ test("queries see blocks that are applied but not committed, tables of them incl
 test("prefetch fills the cache, absent rows included; a small cache stays right", async () => {
   const ledgerId = sampleLedgerId("cache");
   const store = await openLedgerStore({
-    database: { url: postgres.url },
+    database: { url: cluster.postgres.url },
     ledgerId,
     cacheRowsMax: 10,
   });
@@ -407,7 +388,7 @@ test("a search for a reader outside that takes too long ends; the store goes on"
   const { ledgerId, store } = await open("outside");
   await seedStore(store, ledgerId, (state) => state.createTable(accounts));
   const schema = `ledger_${toHex(ledgerId).slice(0, 16)}`;
-  const client = new pg.Client({ connectionString: postgres.url });
+  const client = new pg.Client({ connectionString: cluster.postgres.url });
   await client.connect();
   await client.query(`begin; lock table "${schema}"."1_accounts" in access exclusive mode`);
   const query = { table: "1_accounts", limit: 10 };
@@ -450,7 +431,7 @@ test("a tampered row is found by the integrity check, a tampered root at start",
     state.createTable(accounts);
     state.insert("1_accounts", [1n, "o", "5", null, null, null, null, null]);
   });
-  const client = new pg.Client({ connectionString: postgres.url });
+  const client = new pg.Client({ connectionString: cluster.postgres.url });
   await client.connect();
   const schema = `ledger_${toHex(ledgerId).slice(0, 16)}`;
   await client.query(`update "${schema}"."1_accounts" set amount = 6`);

@@ -1,30 +1,13 @@
 /** Goal: rows loaded in bulk stand as if blocks had brought them. Method: a real PostgreSQL cluster. */
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import test, { after, before } from "node:test";
+import test from "node:test";
 import type { BlockCommit } from "@hanse/ledger";
 import { HanseError, toHex } from "@hanse/protocol";
 import type { TableSchema } from "@hanse/state";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { applyBlock, sampleLedgerId, seedStore } from "../testing/sample-chain.ts";
-import { openLedgerStore, type PostgresLedgerStore } from "./ledger-store.ts";
+import { useTestCluster } from "../testing/test-cluster.ts";
 
-let dir: string;
-let postgres: EmbeddedPostgres;
-/** Closed at the end, whatever failed. */
-const stores: PostgresLedgerStore[] = [];
-
-before(async () => {
-  dir = fs.mkdtempSync(path.join(os.tmpdir(), "hanse-load-test-"));
-  postgres = await startEmbeddedPostgres({ dir, settings: { fsync: "off" } });
-});
-after(async () => {
-  for (const store of stores) await store.close("now").catch(() => {});
-  await postgres.stop();
-  fs.rmSync(dir, { recursive: true, force: true });
-});
+const cluster = useTestCluster("load");
 
 const code = (expected: string) => (error: unknown) =>
   error instanceof HanseError && error.code === expected;
@@ -46,9 +29,7 @@ const accounts: TableSchema = {
 
 async function open(name: string) {
   const ledgerId = sampleLedgerId(name);
-  const store = await openLedgerStore({ database: postgres, ledgerId });
-  stores.push(store);
-  return { ledgerId, store };
+  return { ledgerId, store: await cluster.open(ledgerId) };
 }
 
 test("rows loaded in bulk are in tables, tree and sequence", async () => {
