@@ -117,6 +117,20 @@ test("errors of etcd have stable codes", async () => {
   }
 });
 
+test("a password in an endpoint is refused and told to nobody", () => {
+  for (const endpoint of ["http://ann:hush@x:2379", "http://ann:hush@x/path", "ann:hush@x:2379"]) {
+    assert.throws(
+      () => createEtcdGateway({ endpoints: ["http://x:2379", endpoint] }),
+      (error: Error) => {
+        assert.ok(code("ETCD_ENDPOINTS")(error));
+        assert.match(error.message, /endpoint 2/);
+        assert.doesNotMatch(error.message, /hush/);
+        return true;
+      },
+    );
+  }
+});
+
 test("another endpoint takes over; a write whose outcome is unknown is not sent twice", async () => {
   const etcd = createEtcdGateway({ endpoints: [DEAD, url], timeoutMs: 1_500 });
   answer = json({ header: { revision: "2" }, succeeded: true });

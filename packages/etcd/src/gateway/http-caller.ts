@@ -32,7 +32,7 @@ export class HttpCaller {
   #current = 0;
   #closed = false;
 
-  /** @throws HanseError `ETCD_ENDPOINTS` naming the endpoint. */
+  /** @throws HanseError `ETCD_ENDPOINTS` naming the place of the endpoint in the list. */
   constructor(options: HttpCallerOptions) {
     const { endpoints } = options;
     if (endpoints.length === 0 || endpoints.length > ENDPOINTS_MAX) {
@@ -42,10 +42,12 @@ export class HttpCaller {
         `etcd: name 1 to ${ENDPOINTS_MAX} endpoints`,
       );
     }
-    this.endpoints = endpoints.map((text) => {
+    this.endpoints = endpoints.map((text, i) => {
       const url = URL.parse(text);
-      if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/") {
-        const message = `etcd endpoint "${text}": expected http://host:port or https://host:port`;
+      const isPlain = url?.username === "" && url.password === "" && url.pathname === "/";
+      if (url === null || !isPlain || !/^https?:$/.test(url.protocol)) {
+        // By its place, since a mistyped one may hold a password; etcd is told who we are by TLS.
+        const message = `etcd: endpoint ${i + 1}: expected http://host:port or https://host:port, without user and password`;
         throw new HanseError("ETCD_ENDPOINTS", "malformed", message);
       }
       return url;
